@@ -1,0 +1,229 @@
+"""Ticks into Redis: micro-batches clocked by Redis itself, all or nothing each, and re-sent after a lost tail.
+
+While one batch is under way the next one gathers; there is no fixed delay. A batch is one MULTI, so that a full Redis
+refuses it whole and no later trade gets in before an earlier one. What was written during the last minute is kept: after
+every new connection the streams' own last ids are read, and whatever Redis has lost since is sent again under the same ids.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import hiredis
+
+from shared.bus.connection import Connection, pack
+from shared.errors import Unavailable
+from shared.messages import Tick
+from shared.topics import TICKS, Channel, Keyspace
+
+_BATCH = 500
+_RING_S = 60.0
+_RING_TICKS = 200_000
+_QUEUE_TICKS = 50_000
+_BACKOFF_S = (0.1, 0.2, 0.5, 1.0)
+
+
+class Tail(NamedTuple):
+    """The newest entry of a symbol's ticks."""
+
+    ms: int
+    trade_id: int
+
+
+class _Item(NamedTuple):
+    symbol: str
+    trade_id: int
+    packed: str
+
+
+def pack_tick(key: str, tick: Tick, ms: int) -> str:
+    """The XADD of a tick in RESP, its entry id being ``<ms>-<trade id>``.
+
+    Written out because packing by redis-py costs more than everything else on a tick's way.
+    """
+    entry_id = f"{ms}-{tick.trade_id}"
+    price, size, side = tick.price, tick.size, tick.side
+    count = 7
+    rest = ""
+    if side is not None:
+        rest = f"$4\r\nside\r\n${len(side)}\r\n{side}\r\n"
+        count = 9
+    if tick.trades != 1 or tick.skipped or tick.resumed_ms is not None or tick.late or tick.time_ms != ms:
+        notes = {
+            "trades": tick.trades if tick.trades != 1 else None,
+            "skipped": tick.skipped or None,
+            "resumed_ms": tick.resumed_ms,
+            "late": tick.late or None,
+            "time_ms": tick.time_ms if tick.time_ms != ms else None,
+        }
+        for name, value in notes.items():
+            if value is not None:
+                rest += f"${len(name)}\r\n{name}\r\n${len(str(value))}\r\n{value}\r\n"
+                count += 2
+    return (
+        f"*{count}\r\n$4\r\nXADD\r\n${len(key.encode())}\r\n{key}\r\n${len(entry_id)}\r\n{entry_id}\r\n"
+        f"$5\r\nprice\r\n${len(price)}\r\n{price}\r\n$4\r\nsize\r\n${len(size)}\r\n{size}\r\n{rest}"
+    )
+
+
+class TickWriter:
+    """Writes ticks and watermarks in the order of `add`; `run` does the sending and outlives every failure of Redis."""
+
+    def __init__(self, url: str, keyspace: Keyspace) -> None:
+        self._url = url
+        self._keyspace = keyspace
+        self._queue: deque[_Item] = deque()
+        self._ring: deque[tuple[float, list[_Item]]] = deque()
+        self._ring_ticks = 0
+        self._last_ms: dict[str, int] = {}
+        self._keys: dict[str, str] = {}
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.written = 0
+        self.duplicates = 0
+        self.reconnects = -1
+        self.connected = False
+        self.error = ""
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    async def tails(self, symbols: Sequence[str]) -> dict[str, Tail]:
+        """The newest tick of each symbol that has one; from here on entry ids of these symbols never go back.
+
+        Raises `Unavailable`.
+        """
+        connection = await Connection.open(self._url)
+        try:
+            found = await self._tails(connection, symbols)
+        finally:
+            await connection.close()
+        for symbol, tail in found.items():
+            self._last_ms[symbol] = max(tail.ms, self._last_ms.get(symbol, 0))
+        return found
+
+    async def _tails(self, connection: Connection, symbols: Sequence[str]) -> dict[str, Tail]:
+        for symbol in symbols:
+            key = self._keyspace.key(Channel(TICKS.name, (symbol,)))
+            connection.write(pack("XREVRANGE", key, "+", "-", "COUNT", 1))
+        await connection.drain()
+        found = {}
+        for symbol, reply in zip(symbols, await connection.replies(len(symbols)), strict=True):
+            if isinstance(reply, hiredis.ReplyError):
+                raise Unavailable(f"Redis refused XREVRANGE: {reply}")
+            if reply:
+                ms, _, trade_id = reply[0][0].partition("-")
+                found[symbol] = Tail(int(ms), int(trade_id))
+        return found
+
+    async def add(self, ticks: Iterable[Tick]) -> None:
+        """Queue ticks; each symbol's must come in order of trade id. Waits while the queue is full."""
+        await self._room.wait()
+        for tick in ticks:
+            symbol = tick.symbol
+            ms = self._last_ms.get(symbol, 0)
+            if tick.time_ms > ms:
+                ms = self._last_ms[symbol] = tick.time_ms
+            key = self._keys.get(symbol)
+            if key is None:
+                key = self._keys[symbol] = self._keyspace.key(Channel(TICKS.name, (symbol,)))
+            self._queue.append(_Item(symbol, tick.trade_id, pack_tick(key, tick, ms)))
+        self._woken()
+
+    async def add_watermarks(self, watermarks: Mapping[str, str]) -> None:
+        """Queue watermarks (symbol → text), to be stored right after the ticks queued so far."""
+        if not watermarks:
+            return
+        await self._room.wait()
+        by_key: dict[str, list[str]] = {}
+        for symbol, text in watermarks.items():
+            key = self._keyspace.partitioned("watermarks", self._keyspace.partition(symbol))
+            by_key.setdefault(key, []).extend((symbol, text))
+        for key, flat in by_key.items():
+            self._queue.append(_Item("", 0, pack("HSET", key, *flat).decode()))
+        self._woken()
+
+    def _woken(self) -> None:
+        if self._queue:
+            self._idle.clear()
+            self._wake.set()
+        if len(self._queue) >= _QUEUE_TICKS:
+            self._room.clear()
+
+    async def flush(self) -> None:
+        """Wait until everything queued is in Redis."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Send for ever; to be cancelled."""
+        failures = 0
+        while True:
+            try:
+                connection = await Connection.open(self._url)
+                try:
+                    await self._rejoin(connection)
+                    self.connected, self.error, failures = True, "", 0
+                    self.reconnects += 1
+                    while True:
+                        await self._send_next(connection)
+                finally:
+                    self.connected = False
+                    await connection.close()
+            except Unavailable as error:
+                self.error = str(error)
+                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                failures += 1
+
+    async def _rejoin(self, connection: Connection) -> None:
+        """Put back what the streams have lost of the last minute, before anything else is sent."""
+        kept = [item for _, items in self._ring for item in items]
+        symbols = sorted({item.symbol for item in kept if item.symbol})
+        tails = await self._tails(connection, symbols)
+        self._ring.clear()
+        self._ring_ticks = 0
+        lost = [
+            item for item in kept if item.symbol and (item.symbol not in tails or item.trade_id > tails[item.symbol].trade_id)
+        ]
+        self._queue.extendleft(reversed(lost))
+        self._woken()
+
+    async def _send_next(self, connection: Connection) -> None:
+        if not self._queue:
+            self._idle.set()
+            self._wake.clear()
+            await self._wake.wait()
+        items = list(islice(self._queue, _BATCH))
+        body = "".join([item.packed for item in items])
+        connection.write(f"*1\r\n$5\r\nMULTI\r\n{body}*1\r\n$4\r\nEXEC\r\n".encode())
+        await connection.drain()
+        *_, results = await connection.replies(len(items) + 2)
+        if isinstance(results, hiredis.ReplyError) or results is None:
+            raise Unavailable(f"Redis refused a batch of ticks: {results}")
+        written = 0
+        for item, result in zip(items, results, strict=True):
+            if isinstance(result, hiredis.ReplyError):
+                if "equal or smaller" not in str(result):
+                    raise Unavailable(f"Redis refused a tick: {result}")
+                self.duplicates += 1
+            elif item.symbol:
+                written += 1
+        for _ in items:
+            self._queue.popleft()
+        self.written += written
+        self._remember(items)
+        if len(self._queue) < _QUEUE_TICKS:
+            self._room.set()
+
+    def _remember(self, items: list[_Item]) -> None:
+        now = time.monotonic()
+        self._ring.append((now, items))
+        self._ring_ticks += len(items)
+        while self._ring and (now - self._ring[0][0] > _RING_S or self._ring_ticks > _RING_TICKS):
+            self._ring_ticks -= len(self._ring.popleft()[1])

@@ -1,0 +1,44 @@
+"""Logs: one line an event, pretty on a terminal, JSON elsewhere."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+import structlog
+
+Log = structlog.stdlib.BoundLogger
+
+
+def configure(service: str, level: str, layout: Literal["auto", "pretty", "json"]) -> Log:
+    """Set up logging of the process, libraries' logs included, and answer the service's logger."""
+    pretty = layout == "pretty" or (layout == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=True),
+    ]
+    renderer: Any = structlog.dev.ConsoleRenderer(pad_event_to=40) if pretty else structlog.processors.JSONRenderer()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.dict_tracebacks if not pretty else structlog.processors.ExceptionPrettyPrinter(),
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("uvicorn.access", "httpx", "httpcore", "websockets", "tornado.access", "bokeh", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    logger: Log = structlog.stdlib.get_logger(service).bind(service=service)
+    return logger
