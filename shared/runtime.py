@@ -20,12 +20,13 @@ from shared.log import Log, configure
 from shared.messages import StepInput, Table, Watermark
 from shared.settings import AnySettings, load
 from shared.step import Output, Step
-from shared.topics import TICKS
+from shared.topics import TICKS, Keyspace, topic_of
 
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _RENEW_S = 1.0
 _TABLES_S = 1.0
 _BLOCK_MS = 100
+_COMMIT_MESSAGES = 2_000
 
 
 class Service(NamedTuple, Generic[AnySettings]):
@@ -145,13 +146,13 @@ class StepLoop:
     def __init__(
         self,
         service: Service[Any],
-        new_step: Callable[[], Step],
+        new_step: Callable[[Keyspace, int], Step],
         *,
         tables: Sequence[str] = (),
         watermarks: bool = False,
         linger_s: float = 0.0,
     ) -> None:
-        """`tables`: side inputs to read every second (``symbols``, ``pairs``, ``rules``). `watermarks`: whether the
+        """`new_step` makes a step for a keyspace and one of its partitions. `tables`: side inputs to read every second (``symbols``, ``pairs``, ``rules``). `watermarks`: whether the
         ingestor's watermarks are an input. `linger_s`: how long to let entries gather after a small batch."""
         self._service = service
         self._name = service.health.service
@@ -168,7 +169,12 @@ class StepLoop:
         self._following = health.gauge("streams_followed", "Streams that are read")
         self._commits = health.histogram("commit_seconds", "Time of one commit", (0.001, 0.005, 0.02, 0.1, 0.5, 2.0))
 
-    async def run(self, bus: Bus, stop: asyncio.Event, partition: int = 0) -> None:
+    async def run(self, bus: Bus, stop: asyncio.Event, partitions: Sequence[int] | None = None) -> None:
+        """Run the partitions (all of them by default) until `stop`."""
+        chosen = range(bus.keyspace.partitions) if partitions is None else partitions
+        await until_stopped(stop, *(self._run_partition(bus, stop, partition) for partition in chosen))
+
+    async def _run_partition(self, bus: Bus, stop: asyncio.Event, partition: int) -> None:
         """Until `stop`; whatever happens to Redis or to the lease, load again and go on."""
         health, log = self._service.health, self._service.log
         part = f"partition {partition}" if bus.keyspace.partitions > 1 else "loop"
@@ -194,7 +200,7 @@ class StepLoop:
                 failures = 0
 
     async def _hold(self, bus: Bus, lease: Lease, stop: asyncio.Event, partition: int, part: str) -> None:
-        step = self._new_step()
+        step = self._new_step(bus.keyspace, partition)
         step.restore(await lease.load())
         reader = await StreamReader.open(bus.url, bus.keyspace)
         self._service.health.ready(part)
@@ -255,12 +261,23 @@ class StepLoop:
     async def _commit(self, lease: Lease, output: Output) -> None:
         if not output.messages and not output.checkpoints:
             return
+        messages = output.messages
+        if len(messages) > _COMMIT_MESSAGES:
+            # One script must not hold Redis for long. Messages whose id is their bar's time may go ahead of the
+            # checkpoint: published again after a crash in between, they are refused as already there.
+            timed = [message for message in messages if topic_of(message).sequence == "zero"]
+            for start in range(0, len(timed), _COMMIT_MESSAGES):
+                await self._commit_once(lease, Output(timed[start : start + _COMMIT_MESSAGES]))
+            messages = [message for message in messages if topic_of(message).sequence != "zero"]
+        await self._commit_once(lease, Output(messages, output.checkpoints))
+
+    async def _commit_once(self, lease: Lease, output: Output) -> None:
         with self._commits.time():
             refused = await lease.commit(output.messages, output.checkpoints)
         if refused:
             self._refused.inc(refused)
         for message in output.messages:
-            self._published.labels(type(message).__name__.lower()).inc()
+            self._published.labels(topic_of(message).name).inc()
 
 
 def _watermark(symbol: str, text: str) -> Watermark:
