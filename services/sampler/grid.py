@@ -26,6 +26,10 @@ class Late(NamedTuple):
     time_ms: int
 
 
+_NO_BAR = Accumulator(1 << 62)
+"""Stands for the open bar where there is none: no time lies in it."""
+
+
 class SymbolGrid:
     """Bars of one symbol at all intervals. `widths` ascend, each a multiple of the first.
 
@@ -51,17 +55,18 @@ class SymbolGrid:
     def on_ticks(self, batch: TickBatch) -> None:
         """Take the next ticks of this symbol, in stream order."""
         base_ms = self._base_ms
-        bar = self._open[0] if self._open else None
+        bar = self._open[0] if self._open else _NO_BAR
         expected = -1 if self._last_id is None else self._last_id + 1
         notes = batch.notes
         rows = zip(batch.time_ms, batch.trade_id, batch.price, batch.size, batch.side, batch.trades, strict=True)
         for row, (time_ms, trade_id, price, size, side, trades) in enumerate(rows):
-            offset_ms = time_ms - bar.open_ms if bar is not None else -1
-            if trade_id != expected or not 0 <= offset_ms < base_ms or row in notes:
+            if trade_id != expected or not 0 <= time_ms - bar.open_ms < base_ms or row in notes:
                 skipped, resumed_ms, late = notes.get(row, (0, None, False))
+                if expected >= 0:
+                    self._last_id = expected - 1
                 if not self._admit(time_ms, trade_id, skipped, resumed_ms, late):
                     expected = trade_id + 1
-                    bar = self._open[0] if self._open else None
+                    bar = self._open[0] if self._open else _NO_BAR
                     continue
                 bar = self._open[0]
             expected = trade_id + 1
