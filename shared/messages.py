@@ -143,7 +143,7 @@ class Alert(NamedTuple):
     threshold: Annotated[float, "the threshold it was held against"]
     bar_ms: Annotated[int, "open time of the bar"]
     explain: Annotated[dict[str, Any], "every number behind it"]
-    at_ms: Annotated[int, "wall time of publication; outside the promise of determinism"]
+    at_ms: Annotated[int | None, "wall time of publication; outside the promise of determinism"] = None
 
 
 class Event(NamedTuple):
