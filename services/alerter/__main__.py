@@ -11,6 +11,7 @@ from services.alerter.store import RuleStore
 from shared.bus import Bus
 from shared.errors import Unavailable
 from shared.runtime import Service, StepLoop, follow_source, pause, run_service, serve_http, until_stopped
+from shared.topics import Keyspace
 
 
 async def run(service: Service[AlerterSettings]) -> None:
@@ -19,7 +20,7 @@ async def run(service: Service[AlerterSettings]) -> None:
     store = RuleStore(settings.intervals)
     metrics = Metrics(health)
 
-    def new_engine() -> StampedEngine:
+    def new_engine(_keyspace: Keyspace, _partition: int) -> StampedEngine:
         return StampedEngine(AlertEngine(settings.intervals), metrics, lambda: time.time_ns() // 1_000_000)
 
     loop = StepLoop(service, new_engine, tables=("rules", "pairs"))
