@@ -152,8 +152,11 @@ class StepLoop:
         watermarks: bool = False,
         linger_s: float = 0.0,
     ) -> None:
-        """`new_step` makes a step for a keyspace and one of its partitions. `tables`: side inputs to read every second (``symbols``, ``pairs``, ``rules``). `watermarks`: whether the
-        ingestor's watermarks are an input. `linger_s`: how long to let entries gather after a small batch."""
+        """`new_step` makes a step for a keyspace and one of its partitions.
+
+        `tables`: side inputs to read every second (``symbols``, ``pairs``, ``rules``). `watermarks`: whether the ingestor's
+        watermarks are an input. `linger_s`: how long to let entries gather after a small batch.
+        """
         self._service = service
         self._name = service.health.service
         self._new_step = new_step
@@ -179,8 +182,8 @@ class StepLoop:
         health, log = self._service.health, self._service.log
         part = f"partition {partition}" if bus.keyspace.partitions > 1 else "loop"
         failures = 0
+        lease = Lease(bus, self._name, partition)
         while not stop.is_set():
-            lease = Lease(bus, self._name, partition)
             try:
                 if not await lease.acquire():
                     health.unready(part, f"standing by: another {self._name} holds the lease")
