@@ -208,12 +208,16 @@ class StepLoop:
         reader = await StreamReader.open(bus.url, bus.keyspace)
         self._service.health.ready(part)
         caught_up = tables_at = clock_at = renewed_at = 0.0
+        unfinished = False
         try:
             while not stop.is_set():
                 now = time.monotonic()
                 if now - renewed_at >= _RENEW_S:
                     await lease.renew()
                     renewed_at = now
+                if unfinished:
+                    unfinished = await self._commit(lease, step.on_messages(()))
+                    continue
                 batch: list[StepInput] = []
                 if now - tables_at >= _TABLES_S:
                     batch += [await self._table(bus, name) for name in self._tables]
@@ -221,7 +225,7 @@ class StepLoop:
                 # Watermarks before ticks: what they cover has been written before them, so the read below finds it.
                 marks = await bus.table("watermarks", partition) if self._watermarks else {}
                 if batch:
-                    await self._commit(lease, step.on_messages(batch))
+                    unfinished = await self._commit(lease, step.on_messages(batch))
                     batch = []
                 reader.follow(step.wants())
                 self._following.set(len(reader.following))
@@ -244,7 +248,7 @@ class StepLoop:
                 behind = {channel.parameters[0] for channel in unread if channel.topic == TICKS.name}
                 batch += [_watermark(symbol, text) for symbol, text in marks.items() if symbol not in behind]
                 if batch:
-                    await self._commit(lease, step.on_messages(batch))
+                    unfinished = await self._commit(lease, step.on_messages(batch))
                 if now - clock_at >= 1.0:
                     clock_at = now
                     await self._commit(lease, step.on_clock(time.time_ns() // 1_000_000))
@@ -261,9 +265,10 @@ class StepLoop:
             return Table(name, dict.fromkeys(await bus.symbols(), ""))
         return Table(name, await bus.table(name))
 
-    async def _commit(self, lease: Lease, output: Output) -> None:
-        if not output.messages and not output.checkpoints:
-            return
+    async def _commit(self, lease: Lease, output: Output) -> bool:
+        """Commit what the step answered; whether it has more to answer."""
+        if not output.messages and not output.checkpoints and not output.dropped:
+            return output.unfinished
         messages = output.messages
         if len(messages) > _COMMIT_MESSAGES:
             # One script must not hold Redis for long. Messages whose id is their bar's time may go ahead of the
@@ -272,11 +277,12 @@ class StepLoop:
             for start in range(0, len(timed), _COMMIT_MESSAGES):
                 await self._commit_once(lease, Output(timed[start : start + _COMMIT_MESSAGES]))
             messages = [message for message in messages if topic_of(message).sequence != "zero"]
-        await self._commit_once(lease, Output(messages, output.checkpoints))
+        await self._commit_once(lease, Output(messages, output.checkpoints, output.dropped))
+        return output.unfinished
 
     async def _commit_once(self, lease: Lease, output: Output) -> None:
         with self._commits.time():
-            refused = await lease.commit(output.messages, output.checkpoints)
+            refused = await lease.commit(output.messages, output.checkpoints, output.dropped)
         if refused:
             self._refused.inc(refused)
         for message in output.messages:

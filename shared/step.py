@@ -18,6 +18,10 @@ class Output(NamedTuple):
     """To be published, in this order."""
     checkpoints: Mapping[str, str] = {}
     """Part → JSON text from which `Step.restore` can go on; the empty string drops the part."""
+    dropped: Sequence[Channel] = ()
+    """Streams of this step that are deleted together with the commit of the checkpoints."""
+    unfinished: bool = False
+    """There is more to answer to what was given already: call `on_messages` again, with an empty batch, before reading on."""
 
 
 class Step(Protocol):

@@ -6,7 +6,7 @@ been applied after all. Either way the holder forgets what it remembers and load
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from redis.exceptions import ResponseError
@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from shared.bus.client import APPEND_ENTRY, Bus, translated
 from shared.errors import Fenced, Stale
 from shared.messages import Message
+from shared.topics import Channel
 
 TTL_MS = 3_000
 _PART = "at:"
@@ -35,7 +36,8 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 """
 
-# ARGV: epoch, loaded token, new token, number of entries;
+# KEYS: the state, the streams of the entries, the streams to delete.
+# ARGV: epoch, loaded token, new token, number of streams to delete, number of entries;
 #   per entry: its stream's index in KEYS, ms, sequence, cutoff, number of strings, strings;
 #   then part and text in turn. The first write is an HSET, so that a full Redis refuses the script as a whole.
 _COMMIT = (
@@ -44,8 +46,9 @@ _COMMIT = (
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return redis.error_reply('FENCED') end
 if (redis.call('HGET', KEYS[1], 'token') or '') ~= ARGV[2] then return redis.error_reply('STALE') end
 redis.call('HSET', KEYS[1], 'token', ARGV[3])
-local at, refused = 5, 0
-for _ = 1, tonumber(ARGV[4]) do
+for i = #KEYS - tonumber(ARGV[4]) + 1, #KEYS do redis.call('UNLINK', KEYS[i]) end
+local at, refused = 6, 0
+for _ = 1, tonumber(ARGV[5]) do
   local n = tonumber(ARGV[at + 4])
   local fields = {unpack(ARGV, at + 5, at + 4 + n)}
   if not append(KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], fields) then refused = refused + 1 end
@@ -105,8 +108,8 @@ class Lease:
         with translated():
             await self._release(keys=[self._lease_key], args=[self._holder])
 
-    async def commit(self, messages: Iterable[Message], checkpoints: Mapping[str, str]) -> int:
-        """Publish and checkpoint, all or nothing; answers how many messages were already there.
+    async def commit(self, messages: Iterable[Message], checkpoints: Mapping[str, str], dropped: Sequence[Channel] = ()) -> int:
+        """Delete the `dropped` streams, publish and checkpoint, all or nothing; answers how many messages were already there.
 
         Raises `Fenced`, `Stale` or `Unavailable`; after any of these the caller must load again.
         """
@@ -121,11 +124,14 @@ class Lease:
                 index[raw.key] = len(keys)
             entries += (index[raw.key], raw.ms, raw.sequence, self._bus.cutoff(raw.ms), len(raw.fields), *raw.fields)
             count += 1
+        keys += [self._bus.keyspace.key(channel) for channel in dropped]
         token = secrets.token_hex(8)
         parts = [text for part, value in checkpoints.items() for text in (_PART + part, value)]
         with translated():
             try:
-                refused = await self._commit(keys=keys, args=[self._epoch, self._token, token, count, *entries, *parts])
+                refused = await self._commit(
+                    keys=keys, args=[self._epoch, self._token, token, len(dropped), count, *entries, *parts]
+                )
             except ResponseError as error:
                 if "FENCED" in str(error):
                     raise Fenced("another process has taken the lease") from None
