@@ -84,5 +84,6 @@ def _plain(detail: dict[str, Any]) -> str:
     if detail["type"] == "json_invalid":
         return f"the body is no JSON: {detail['ctx']['error']}"
     if place == "body":
-        return mistake(detail | {"loc": tuple(location)}, Rule) if location else f"the body is no rule: {detail['msg']}"
+        line = mistake(detail | {"loc": tuple(location)}, Rule)
+        return line if location or detail["type"] == "value_error" else f"the body is no rule, a JSON object: {line}"
     return f"{'.'.join(map(str, location))} = {detail['input']!r}: {detail['msg']}"
