@@ -1,0 +1,244 @@
+"""The alerter as a process on a real Redis: alerts exactly once through kill -9, rules from a file and over HTTP."""
+
+import json
+import math
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from services.alerter.api import alerter_app
+from services.alerter.store import RuleStore
+from shared.health import Health
+from tests.processes import ServiceProcess
+from tests.waiting import wait_until_sync
+
+PAIR = "ETHUSDT~BTCUSDT"
+T0 = 1_700_000_040_000
+Client = Any
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Client]:
+    """Redis with one configured pair and a source without namespace."""
+    made = redis.Redis.from_url(redis_url, decode_responses=True)
+    made.hset("pairstream:source", mapping={"source": "none", "reason": "", "namespace": "", "started_ms": "1"})
+    made.hset("pairs", PAIR, "{}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alerter(redis_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
+    process = ServiceProcess("alerter", tmp_path, redis_url=redis_url, intervals="1s,1m")
+    yield process
+    process.kill()
+
+
+def publish(client: Client, interval: str, open_time_ms: int, zscore: float | None, pair: str = PAIR) -> None:
+    """A row of pair statistics as the contract describes it, written without the product's code."""
+    fields = {"hedge_ratio": "0.8", "spread": "0.004", "y": "3421.5", "x": "64100.1", "window_bars": "300", "coverage": "1"}
+    fields |= {"status": "ok", "price": "log", "fit": "lagged"}
+    if zscore is not None:
+        fields["zscore"] = f"{zscore:.6f}"
+    client.xadd(f"pairs:{interval}:{pair}", fields, id=f"{open_time_ms}-0")
+
+
+def publish_wave(client: Client, seconds: range) -> None:
+    with client.pipeline(transaction=False) as pipe:
+        for second in seconds:
+            publish(pipe, "1s", T0 + second * 1000, wave(second))
+        pipe.execute()
+
+
+def alerts(client: Client) -> list[dict[str, str]]:
+    return [fields for _, fields in client.xrange("alerts")]
+
+
+def wave(second: int) -> float | None:
+    """A z-score that goes beyond 2 and comes back below 0.5 on both sides every 40 s, absent now and then."""
+    return None if second % 17 == 0 else round(2.6 * math.sin(second * math.pi / 20), 6)
+
+
+def expected(seconds: range, cooldown_s: int) -> list[tuple[str, str]]:
+    """(bar, state) by the words of the documentation."""
+    found: list[tuple[str, str]] = []
+    firings: list[int] = []
+    for second in seconds:
+        zscore = wave(second)
+        if zscore is None:
+            continue
+        if found and found[-1][1] == "fired":
+            if abs(zscore) <= 0.5:
+                found.append((str(T0 + second * 1000), "resolved"))
+        elif abs(zscore) >= 2 and (not firings or second - firings[-1] >= cooldown_s):
+            firings.append(second)
+            found.append((str(T0 + second * 1000), "fired"))
+    return found
+
+
+def test_alerts_exactly_once_through_kill_9(client: Client, alerter: ServiceProcess) -> None:
+    parts = [range(2_500), range(2_500, 2_600), range(2_600, 7_000), range(7_000, 10_000)]
+    for part in parts:
+        publish_wave(client, part)
+        seen = client.xlen("alerts")
+        alerter.start()
+        # killed as soon as it has begun on these rows, of which it reads at most 1,000 at a time
+        wait_until_sync(lambda seen=seen: client.xlen("alerts") > seen, 30, "alerts come in")
+        alerter.kill()
+    alerter.start()
+    want = expected(range(10_000), 60)
+    wait_until_sync(lambda: client.xlen("alerts") >= len(want), 30, "all alerts are there")
+    publish(client, "1s", T0 + 10_000_000, None)
+    wait_until_sync(
+        lambda: f'"after_ms":{T0 + 10_000_000}' in client.hget("state:alerter", f"at:pairs:1s:{PAIR}"), 30, "all rows are judged"
+    )
+    assert [(alert["bar_ms"], alert["state"]) for alert in alerts(client)] == want
+    assert all(alert["rule"] == "zscore" and alert["pair"] == PAIR for alert in alerts(client))
+    assert all(int(alert["at_ms"]) > 1_700_000_000_000 for alert in alerts(client))
+
+
+def test_standby_takes_over_and_repeats_nothing(client: Client, alerter: ServiceProcess, tmp_path: Path, redis_url: str) -> None:
+    publish(client, "1s", T0, 3.0)
+    alerter.start().wait_ready()
+    wait_until_sync(lambda: client.xlen("alerts") == 1, 10, "the first fires")
+    second = ServiceProcess("alerter", tmp_path, redis_url=redis_url, intervals="1s,1m").start()
+    try:
+        wait_until_sync(lambda: "standing by" in _readyz(second), 20, "the second stands by and says so")
+        alerter.send(signal.SIGSTOP)
+        publish(client, "1s", T0 + 1_000, 0.0)
+        wait_until_sync(lambda: client.xlen("alerts") == 2, 20, "the second has taken over")
+        alerter.send(signal.SIGCONT)
+        publish(client, "1s", T0 + 100_000, 3.0)
+        wait_until_sync(lambda: "standing by" in _readyz(alerter), 20, "the first sees that it was replaced")
+        wait_until_sync(lambda: client.xlen("alerts") == 3, 20, "the third alert")
+        assert [alert["state"] for alert in alerts(client)] == ["fired", "resolved", "fired"]
+    finally:
+        second.kill()
+
+
+def _readyz(process: ServiceProcess) -> str:
+    try:
+        return process.get("/readyz").text
+    except httpx.TransportError:
+        return ""
+
+
+def test_rules_over_http(client: Client, alerter: ServiceProcess) -> None:
+    publish(client, "1s", T0, 5.0)
+    alerter.start().wait_ready()
+    wait_until_sync(lambda: client.xlen("alerts") == 1, 10, "the default rule fires")
+    http = httpx.Client(base_url=f"http://127.0.0.1:{alerter.port}", timeout=10)
+
+    (default,) = http.get("/rules").json()
+    assert (default["name"], default["origin"], default["enter"], default["exit"]) == ("zscore", "default", 2.0, 0.5)
+
+    made = http.post("/rules", json={"name": "high", "interval": "1s", "enter": 4, "exit": 1, "side": "above", "cooldown_s": 0})
+    assert made.status_code == 201, made.text
+    assert made.json()["since_ms"] == T0 + 1_000
+    assert http.post("/rules", json={"name": "high", "enter": 4, "exit": 1}).status_code == 409
+    wait_until_sync(lambda: json.loads(client.hget("rules", "high") or "{}"), 5, "the rule is in the table")
+
+    # only later rows: the 5.0 of before does not fire it, although it is still beyond the threshold
+    publish(client, "1s", T0 + 1_000, 3.5)
+    second = 2
+    while not any(alert["rule"] == "high" for alert in alerts(client)):
+        publish(client, "1s", T0 + second * 1_000, 4.5)
+        wait_until_sync(lambda s=second: f'"after_ms":{T0 + s * 1000}' in _checkpoint(client), 10, "judged")
+        second += 1
+        assert second < 30
+    (alert,) = [alert for alert in alerts(client) if alert["rule"] == "high"]
+    assert int(alert["bar_ms"]) > T0 + 1_000
+    explain = json.loads(alert["explain"])
+    assert (explain["zscore"], explain["rule"]["enter"], explain["rule"]["origin"]) == (4.5, 4.0, "http")
+
+    changed = http.put("/rules/zscore", json={"name": "zscore", "enter": 6, "exit": 1})
+    assert (changed.status_code, changed.json()["origin"], changed.json()["enter"]) == (200, "http", 6.0)
+    assert http.put("/rules/none", json={"name": "none", "enter": 6, "exit": 1}).status_code == 404
+    assert http.put("/rules/zscore", json={"name": "other", "enter": 6, "exit": 1}).status_code == 422
+    assert http.delete("/rules/none").status_code == 404
+
+    listed = http.get("/alerts", params={"limit": 1}).json()
+    assert [(entry["rule"], entry["state"], entry["bar_ms"]) for entry in listed] == [("high", "fired", int(alert["bar_ms"]))]
+    assert listed[0]["explain"] == explain
+
+    # what was changed over HTTP outlives a restart
+    alerter.kill()
+    alerter.start().wait_ready()
+    assert {rule["name"]: rule["enter"] for rule in http.get("/rules").json()} == {"high": 4.0, "zscore": 6.0}
+    assert http.delete("/rules/high").status_code == 204
+    assert [rule["name"] for rule in http.get("/rules").json()] == ["zscore"]
+    metrics = http.get("/metrics").text
+    assert "pairstream_rows_evaluated_total" in metrics
+    http.close()
+
+
+def _checkpoint(client: Client) -> str:
+    return str(client.hget("state:alerter", f"at:pairs:1s:{PAIR}"))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"name": "a", "enter": 1, "exit": 3}, "exit (3) must be below enter (1)"),
+        ({"name": "a", "enter": 0, "exit": 0}, "enter = 0: "),
+        ({"name": "a", "enter": "x", "exit": 0}, "enter = 'x': "),
+        ({"name": "a", "exit": 0}, "enter: is missing. Allowed: "),
+        ({"name": "a/b", "enter": 2, "exit": 0}, "name = 'a/b': "),
+        ({"name": "a", "enter": 2, "exit": 0, "pair": "ETHUSDT"}, "pair = 'ETHUSDT': 'ETHUSDT' is no pair"),
+        ({"name": "a", "enter": 2, "exit": 0, "interval": "3m"}, "interval = '3m': not configured. Allowed: 1s, 1m or *"),
+        ({"name": "a", "enter": 2, "exit": 0, "window": 3}, "window: there is no such field"),
+        (["a"], "the body is no rule, a JSON object: "),
+    ],
+)
+async def test_wrong_rules_are_refused_in_plain_words(body: Any, says: str) -> None:
+    transport = httpx.ASGITransport(alerter_app(Health("alerter"), RuleStore(["1s", "1m"])))
+    async with httpx.AsyncClient(transport=transport, base_url="http://alerter") as http:
+        answer = await http.post("/rules", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(says)
+
+
+def test_configured_rules_are_refreshed_and_those_over_http_stay(
+    client: Client, redis_url: str, tmp_path: Path, alerter: ServiceProcess
+) -> None:
+    alerter.start().wait_ready()
+    http = {"name": "mine", "enter": 4, "exit": 1}
+    assert httpx.post(f"http://127.0.0.1:{alerter.port}/rules", json=http).status_code == 201
+    assert alerter.stop() == 0
+
+    file = tmp_path / "rules.toml"
+    file.write_text('[[rule]]\nname = "mine"\nenter = 9\nexit = 1\n[[rule]]\nname = "theirs"\nenter = 3\nexit = 1\n')
+    configured = ServiceProcess("alerter", tmp_path, redis_url=redis_url, intervals="1s,1m", rules_file=file)
+
+    def rules() -> dict[str, tuple[str, float]]:
+        rows = {name: json.loads(text) for name, text in client.hgetall("rules").items()}
+        return {name: (row["origin"], row["enter"]) for name, row in rows.items()}
+
+    try:
+        configured.start().wait_ready()
+        assert rules() == {"mine": ("http", 4.0), "theirs": ("file", 3.0)}
+        configured.stop()
+        file.write_text('[[rule]]\nname = "new"\nenter = 2\nexit = 1\n')
+        configured.start().wait_ready()
+        assert rules() == {"mine": ("http", 4.0), "new": ("file", 2.0)}
+        configured.stop()
+        file.write_text('[[rule]]\nname = "new"\nenter = 2\nexit = 3\n')
+        configured.start()
+        process = configured.process
+        assert process is not None
+        assert process.wait(20) == 2
+        assert f"PAIRSTREAM_RULES_FILE={file}: rule 1 (new): exit (3) must be below enter (2)" in configured.log.read_text()
+    finally:
+        configured.kill()
+
+
+def test_waits_for_the_source_and_says_so(redis_url: str, alerter: ServiceProcess) -> None:
+    alerter.start()
+    wait_until_sync(lambda: "waiting for the ingestor" in _readyz(alerter), 20, "it says what it waits for")
+    answer = alerter.get("/rules")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the ingestor has not said yet what it runs on")
