@@ -1,13 +1,36 @@
 # Pairstream: `make up` runs it, `make test` proves it.
-.PHONY: up test test-all env check lint clean
+# Written for make 3.81 and any POSIX shell. PYTHON=/path/to/python3.12 chooses the Python of a new environment.
+.PHONY: up test test-all lint env env-dev generated clean
+export PYTHON
 
-UV := $(shell command -v uv 2>/dev/null)
+BIN = .venv/bin
 
 up: env
-	@.venv/bin/pairstream up
+	@exec $(BIN)/pairstream up
+
+test: lint
+	$(BIN)/pytest -q --doctest-modules shared services
+	$(BIN)/pytest
+
+test-all: lint
+	$(BIN)/pytest -q --doctest-modules shared services
+	$(BIN)/pytest --long
+
+lint: env-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# What is written from the code: docs/asyncapi.json, .env.example, the settings table of the README.
+generated: env-dev
+	$(BIN)/python tools/generate.py
 
 env:
 	@sh tools/env.sh
 
+env-dev:
+	@sh tools/env.sh dev
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

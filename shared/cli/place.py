@@ -1,0 +1,52 @@
+"""Where the verbs look: the Redis of the running stack, and the namespace of its source."""
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import ParamSpec
+
+import typer
+
+from shared.bus import Bus, open_bus
+from shared.errors import BadInput, SettingsError, Unavailable
+from shared.settings import Settings, load
+from shared.stack.state import redis_url
+
+Parameters = ParamSpec("Parameters")
+
+
+@asynccontextmanager
+async def place(namespace: str | None) -> AsyncIterator[Bus]:
+    """The running stack's Redis, else that of the settings.
+
+    In the namespace that is asked for, else that of the settings, else that of the source. Raises `SettingsError`
+    and `Unavailable`.
+    """
+    settings = load(Settings)
+    async with open_bus(redis_url(settings), settings.keyspace(settings.namespace)) as bus:
+        if namespace is None:
+            source = None if settings.namespace else await bus.source()
+            namespace = source.namespace if source else settings.namespace
+        yield bus.within(namespace)
+
+
+def answering(verb: Callable[Parameters, int]) -> Callable[Parameters, int]:
+    """A verb whose failures for known reasons are one line on stderr and an exit status."""
+
+    @functools.wraps(verb)
+    def answered(*args: Parameters.args, **kwargs: Parameters.kwargs) -> int:
+        try:
+            return verb(*args, **kwargs)
+        except (SettingsError, BadInput) as error:
+            typer.echo(f"pairstream: {error}", err=True)
+            return 2
+        except Unavailable as error:
+            typer.echo(
+                f"pairstream: {str(error).rstrip('.')}. Is it running? Start it with `make up`, or see `pairstream doctor`.",
+                err=True,
+            )
+            return 1
+        except KeyboardInterrupt:
+            return 130
+
+    return answered
