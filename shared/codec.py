@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 import orjson
 
 from shared.errors import BadInput
-from shared.messages import Message, Tick, TickBatch
-from shared.topics import TOPICS, Channel, Topic, topic_of
+from shared.messages import Message, TickBatch
+from shared.topics import TICKS, TOPICS, Channel, Topic, topic_of
 
 Kind = Literal["text", "integer", "decimal", "float", "json"]
 _KINDS: dict[Any, Kind] = {str: "text", int: "integer", Decimal: "decimal", float: "float"}
@@ -87,7 +87,10 @@ def _text(kind: Kind, value: Any) -> str:
 
 
 def encode(message: Message) -> dict[str, str]:
-    """The fields of the stream entry, in order of declaration; optional fields at their default are left out."""
+    """The fields of the stream entry, in order of declaration; optional fields at their default are left out.
+
+    A tick's own time is added by the tick writer, where the entry's id shows a later one.
+    """
     topic = topic_of(message)
     fields = {}
     for spec in wire_specs(topic):
@@ -95,9 +98,6 @@ def encode(message: Message) -> dict[str, str]:
         if value is None or (spec.default is not None and value == spec.default):
             continue
         fields[spec.name] = _text(spec.kind, value)
-    if isinstance(message, Tick):
-        # an entry shows the trade's own time only where the id shows another; `shared.bus.ticks` adds it there
-        fields.pop("time_ms", None)
     return fields
 
 
@@ -118,14 +118,14 @@ def _value(spec: FieldSpec, text: str) -> Any:
 def decode(channel: Channel, entry_id: str, fields: Mapping[str, str]) -> Any:
     """The message of a stream entry. Fields that this version does not know are ignored. Raises `BadInput`."""
     topic = TOPICS[channel.topic]
-    ms, _, sequence = entry_id.partition("-")
-    values: dict[str, Any] = dict(zip(topic.parameters, channel.parameters, strict=True))
-    values[topic.time] = int(ms)
-    if topic.sequence == "trade_id":
-        values["trade_id"] = int(sequence)
-        if "time_ms" in fields:
-            values["time_ms"] = int(fields["time_ms"])
     try:
+        ms, _, sequence = entry_id.partition("-")
+        values: dict[str, Any] = dict(zip(topic.parameters, channel.parameters, strict=True))
+        values[topic.time] = int(ms)
+        if topic.sequence == "trade_id":
+            values["trade_id"] = int(sequence)
+            if "time_ms" in fields:
+                values["time_ms"] = int(fields["time_ms"])
         for spec in wire_specs(topic):
             if spec.name in fields:
                 values[spec.name] = _value(spec, fields[spec.name])
@@ -137,7 +137,10 @@ def decode(channel: Channel, entry_id: str, fields: Mapping[str, str]) -> Any:
 
 
 def decode_ticks(symbol: str, entries: list[list[Any]]) -> TickBatch:
-    """A batch of ticks from the entries of an XREAD reply, ``[[id, [field, value, …]], …]``, in stream order."""
+    """A batch of ticks from the entries of an XREAD reply, ``[[id, [field, value, …]], …]``, in stream order.
+
+    Raises `BadInput`.
+    """
     time_ms: list[int] = []
     trade_id: list[int] = []
     price: list[str] = []
@@ -145,24 +148,29 @@ def decode_ticks(symbol: str, entries: list[list[Any]]) -> TickBatch:
     side: list[str | None] = []
     trades: list[int] = []
     notes: dict[int, tuple[int, int | None, bool]] = {}
-    for row, (entry_id, flat) in enumerate(entries):
-        ms, _, sequence = entry_id.partition("-")
-        trade_id.append(int(sequence))
-        # The ingestor's order of fields, nothing else: the common case, decided without a dict.
-        if len(flat) == 6 and flat[0] == "price" and flat[2] == "size" and flat[4] == "side":
-            time_ms.append(int(ms))
-            price.append(flat[1])
-            size.append(flat[3])
-            side.append(flat[5])
-            trades.append(1)
-            continue
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        time_ms.append(int(fields.get("time_ms", ms)))
-        price.append(fields["price"])
-        size.append(fields["size"])
-        side.append(fields.get("side"))
-        trades.append(int(fields.get("trades", "1")))
-        if "skipped" in fields or "resumed_ms" in fields or "late" in fields:
-            resumed = fields.get("resumed_ms")
-            notes[row] = (int(fields.get("skipped", "0")), None if resumed is None else int(resumed), "late" in fields)
+    entry_id = ""
+    try:
+        for row, (entry_id, flat) in enumerate(entries):
+            ms, _, sequence = entry_id.partition("-")
+            trade_id.append(int(sequence))
+            # The ingestor's order of fields, nothing else: the common case, decided without a dict.
+            if len(flat) == 6 and flat[0] == "price" and flat[2] == "size" and flat[4] == "side":
+                time_ms.append(int(ms))
+                price.append(flat[1])
+                size.append(flat[3])
+                side.append(flat[5])
+                trades.append(1)
+                continue
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+            time_ms.append(int(fields.get("time_ms", ms)))
+            price.append(fields["price"])
+            size.append(fields["size"])
+            side.append(fields.get("side"))
+            trades.append(int(fields.get("trades", "1")))
+            if "skipped" in fields or "resumed_ms" in fields or "late" in fields:
+                resumed = fields.get("resumed_ms")
+                notes[row] = (int(fields.get("skipped", "0")), None if resumed is None else int(resumed), "late" in fields)
+    except (KeyError, ValueError) as error:
+        missing = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise BadInput(f"entry {entry_id} of {TICKS.name}:{symbol}: {missing}") from error
     return TickBatch(symbol, time_ms, trade_id, price, size, side, trades, notes, entries[-1][0])
