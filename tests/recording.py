@@ -89,7 +89,9 @@ def differences_from_reference(interval: str, fields_of: dict[tuple[str, int], d
             if bar["status"] != "quiet":
                 found.append(f"{key}: a bar that is not in the reference, {bar}")
             continue
-        for name in ("open", "high", "low", "close", "volume", "quote_volume", "trades", "first_id", "last_id"):
-            if Decimal(bar[name]) != Decimal(expected[names.get(name, name)]):
-                found.append(f"{key} {name}: {bar[name]} is not {expected[names.get(name, name)]}")
+        found += [
+            f"{key} {name}: {bar[name]} is not {expected[names.get(name, name)]}"
+            for name in ("open", "high", "low", "close", "volume", "quote_volume", "trades", "first_id", "last_id")
+            if Decimal(bar[name]) != Decimal(expected[names.get(name, name)])
+        ]
     return found
