@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     )
 
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="Redis or Valkey, 6.2 or newer: redis://[:PASSWORD@]HOST:PORT/DB"
+        "redis://127.0.0.1:6379/0",
+        description="Redis or Valkey, 6.2 or newer: redis://[:PASSWORD@]HOST:PORT/DB; unset: `make up` starts one",
     )
     namespace: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="prefix of every key; empty: that of the source")
     partitions: int = Field(1, ge=1, le=1024, description="partitions of the topics, for Redis Cluster")

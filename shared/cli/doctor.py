@@ -158,7 +158,7 @@ async def _exchange(settings: IngestorSettings) -> list[Check]:
             if isinstance(error, httpx.HTTPStatusError)
             else str(error) or type(error).__name__
         )
-        mend = f"correct the network or {PREFIX}BINANCE_REST_URL; without the exchange, {PREFIX}SOURCE=auto plays the bundled recording"
+        mend = f"correct the network or {PREFIX}BINANCE_REST_URL; without it, {PREFIX}SOURCE=auto plays the bundled recording"
         unknown = Check("clock", "note", "not compared: the exchange does not answer")
         return [Check("exchange", "bad" if needed else "note", f"{url}: {why}", mend), unknown]
     # Half the round trip is how far off the comparison itself may be.

@@ -63,7 +63,8 @@ def find_server() -> ServerProgram:
 def configuration(port: int, password: str, directory: Path) -> str:
     """The text of redis.conf for an embedded server: loopback only, with password, append-only file flushed every second.
 
-    Snapshots are off, for the append-only file holds everything and is written out at the end.
+    Snapshots are off, for the append-only file holds everything and is written out at the end. The process keeps its
+    command line, by which a next start knows it.
     """
     lines = ("bind 127.0.0.1", f"port {port}", f"requirepass {password}", f'dir "{directory}"')
-    return "\n".join((*lines, "appendonly yes", "appendfsync everysec", 'save ""', "daemonize no", ""))
+    return "\n".join((*lines, "appendonly yes", "appendfsync everysec", 'save ""', "set-proc-title no", "daemonize no", ""))
