@@ -1,0 +1,134 @@
+"""Frames of Binance USD-M futures market streams as prints: ``aggTrade`` and ``trade``, wrapped or bare.
+
+Venue spelling (`a`, `q`, `m`) stops here. Field by field: https://developers.binance.com/docs/derivatives/usds-margined-futures
+"""
+
+import re
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+
+from shared.errors import BadInput
+from shared.messages import Tick
+from shared.symbols import symbol_name
+
+IdKind = Literal["aggTrade", "trade"]
+"""Whose ids a print carries: each stream counts its own, and they must never be mixed within a symbol."""
+
+MAX_LEAD_MS = 60_000
+"""A trade cannot be later than the event that reports it; a minute is left for clocks within the venue."""
+
+_DECIMAL = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII).fullmatch
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Time = Annotated[int, msgspec.Meta(ge=1, le=10**14)]
+
+
+class Print(NamedTuple):
+    """One trade print of the venue, in the venue's order."""
+
+    kind: IdKind
+    event_ms: int
+    """The exchange's clock when it was sent."""
+    tick: Tick
+    market: bool
+    """Whether it becomes a tick. Insurance-fund, ADL, NA and zero prints do not, but their ids are accounted for."""
+
+
+class Reply(NamedTuple):
+    """The venue's answer to a request: an acknowledgement, which proves nothing about data, or an error."""
+
+    request_id: int | None
+    error: str | None
+    """``None`` if it was accepted."""
+
+
+class _AggTrade(msgspec.Struct, tag_field="e", tag="aggTrade", gc=False):
+    E: _Time
+    s: str
+    a: _Natural
+    p: str
+    q: str
+    f: _Natural
+    l: _Natural  # noqa: E741  # the venue's name
+    T: _Time
+    m: bool
+
+
+class _Trade(msgspec.Struct, tag_field="e", tag="trade", gc=False):
+    E: _Time
+    s: str
+    t: _Natural
+    p: str
+    q: str
+    T: _Time
+    m: bool
+    X: str = "MARKET"
+
+
+class _Wrapped(msgspec.Struct, gc=False):
+    data: _AggTrade | _Trade
+
+
+class _Reply(msgspec.Struct, forbid_unknown_fields=True):
+    id: int | None = None
+    result: Any = None
+    code: int | None = None
+    msg: str = ""
+    error: Any = None
+
+
+_decode_wrapped = msgspec.json.Decoder(_Wrapped).decode
+_decode_bare = msgspec.json.Decoder(_AggTrade | _Trade).decode
+_decode_reply = msgspec.json.Decoder(_Reply).decode
+_symbol = lru_cache(maxsize=4096)(symbol_name)
+
+
+def parse(frame: bytes) -> Print | Reply:
+    """What a frame says. Raises `BadInput` for anything that is no print and no answer to a request."""
+    try:
+        data = _decode_wrapped(frame).data if frame.startswith(b'{"stream"') else _decode_bare(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _parse_rare(frame, error)
+    price, size = data.p, data.q
+    if _DECIMAL(price) is None or _DECIMAL(size) is None:
+        raise BadInput(f"price {price[:40]!r} or size {size[:40]!r} is no plain decimal")
+    if data.T - data.E > MAX_LEAD_MS:
+        raise BadInput(f"trade time {data.T} is later than the event's, {data.E}")
+    positive = bool(price.strip("0.") and size.strip("0."))
+    side: Literal["buy", "sell"] = "sell" if data.m else "buy"  # m: the buyer was the maker, so the taker sold
+    if isinstance(data, _Trade):
+        return Print("trade", data.E, Tick(_symbol(data.s), data.T, data.t, price, size, side), positive and data.X == "MARKET")
+    trades = data.l - data.f + 1
+    if trades < 1:
+        raise BadInput(f"aggTrade {data.a} ends at trade {data.l}, before its first, {data.f}")
+    return Print("aggTrade", data.E, Tick(_symbol(data.s), data.T, data.a, price, size, side, trades), positive)
+
+
+def _parse_rare(frame: bytes, why: Exception) -> Print | Reply:
+    """A wrapped print whose members are in another order, an answer, or neither."""
+    if b'"data"' in frame and not frame.startswith(b'{"stream"'):
+        try:
+            data = msgspec.json.encode(_decode_wrapped(frame).data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadInput(f"no trade frame: {error}") from None
+        return parse(data)
+    if b'"result"' in frame or b'"code"' in frame or b'"error"' in frame:
+        try:
+            reply = _decode_reply(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            if reply.code is not None:
+                return Reply(reply.id, f"{reply.code}: {reply.msg}")
+            return Reply(reply.id, None if reply.error is None else str(reply.error))
+    raise BadInput(f"no trade frame: {why}")
+
+
+def stream_name(symbol: str, kind: IdKind) -> str:
+    """The venue's name of a symbol's stream.
+
+    >>> stream_name("BTCUSDT", "aggTrade")
+    'btcusdt@aggTrade'
+    """
+    return f"{symbol.lower()}@{kind}"
