@@ -17,7 +17,7 @@ from shared.errors import BadInput
 from shared.messages import Message, TickBatch
 from shared.topics import TICKS, TOPICS, Channel, Topic, topic_of
 
-Kind = Literal["text", "integer", "decimal", "float", "json"]
+Kind = Literal["text", "digits", "integer", "decimal", "float", "json"]
 _KINDS: dict[Any, Kind] = {str: "text", int: "integer", Decimal: "decimal", float: "float"}
 
 
@@ -34,7 +34,7 @@ class FieldSpec(NamedTuple):
 
 def _spec(name: str, hint: Any, default: Any) -> FieldSpec:
     assert get_origin(hint) is Annotated, name
-    inner, description = get_args(hint)
+    inner, description, *form = get_args(hint)
     members = [m for m in get_args(inner) if m is not NoneType] if isinstance(inner, UnionType) else [inner]
     optional = isinstance(inner, UnionType)
     choices: tuple[str, ...] = ()
@@ -46,7 +46,8 @@ def _spec(name: str, hint: Any, default: Any) -> FieldSpec:
         optional = True
         if get_origin(members[0]) is Literal:
             choices, members = get_args(members[0]), [str]
-    return FieldSpec(name, _KINDS.get(members[0], "json"), optional, default, choices, description)
+    kind: Kind = "digits" if "digits" in form else _KINDS.get(members[0], "json")
+    return FieldSpec(name, kind, optional, default, choices, description)
 
 
 def field_specs(message: Any) -> tuple[FieldSpec, ...]:

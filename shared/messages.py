@@ -1,8 +1,9 @@
 """The messages of the topics, each declared once.
 
-A message is an immutable named tuple whose annotations carry the documentation of every field. Publisher, consumer,
-tests and the AsyncAPI document all use these declarations; `shared.topics` says which parts of a message stand in the
-stream's key and in the entry's id, and `shared.codec` writes and reads the rest.
+A message is an immutable named tuple whose annotations carry the documentation of every field; ``digits`` after it marks
+text that is a plain decimal. Publisher, consumer, tests and the AsyncAPI document all use these declarations;
+`shared.topics` says which parts of a message stand in the stream's key and in the entry's id, and `shared.codec` writes
+and reads the rest.
 
 Unknown is ``None`` here and an absent field on the wire, never 0 or ``nan``.
 Times are integer milliseconds UTC on the exchange's clock. Prices are in quote units, sizes in base units.
@@ -24,8 +25,8 @@ class Tick(NamedTuple):
     symbol: Annotated[str, "the venue's symbol, upper case"]
     time_ms: Annotated[int, "trade time; a field only where the entry id shows a later one"]
     trade_id: Annotated[int, "the venue's trade id, or a counter within the millisecond"]
-    price: Annotated[str, "price, quote units"]
-    size: Annotated[str, "size, base units"]
+    price: Annotated[str, "price, quote units", "digits"]
+    size: Annotated[str, "size, base units", "digits"]
     side: Annotated[Side | None, "side of the taker; absent if unknown"] = None
     trades: Annotated[int, "exchange trades in this print; absent = 1"] = 1
     skipped: Annotated[int, "trade ids right before this one that are accounted for but no market trades; absent = 0"] = 0
