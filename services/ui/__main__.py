@@ -4,13 +4,12 @@ from typing import Any
 
 import httpx
 
-from shared.runtime import Service, follow_source, run_service, until_stopped
-
 from services.ui.app import serve_ui
 from services.ui.commands import Analytics
 from services.ui.feed import Hub
 from services.ui.settings import UiSettings
 from services.ui.store import Store
+from shared.runtime import Service, follow_source, run_service, until_stopped
 
 
 async def body(service: Service[Any]) -> None:

@@ -9,9 +9,6 @@ import bokeh
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from shared import __version__
-from shared.runtime import Service
-
 from services.ui.commands import Analytics
 from services.ui.feed import Hub
 from services.ui.http import SecurityHeaders, routes
@@ -19,6 +16,8 @@ from services.ui.offline import CDN_ROOT, DIST_DIR, JSComponent, get_server, pn
 from services.ui.session import Session
 from services.ui.settings import UiSettings
 from services.ui.views.summary import descriptions
+from shared import __version__
+from shared.runtime import Service
 
 _HERE = Path(__file__).parent
 _DIST = Path(DIST_DIR)
@@ -26,7 +25,7 @@ _UNUSED_SESSION_MS = 60_000
 """A slow first load must not lose its session before the socket opens."""
 
 
-class Desk(JSComponent):  # type: ignore[misc]  # Panel carries no types
+class Desk(JSComponent):
     """The page's wire: hands the page's own scripts its model, over which messages go both ways. It shows nothing itself."""
 
     _esm = """
@@ -63,9 +62,10 @@ class Pages:
         settings = self._service.settings
         if self._hub.session_count >= settings.ui_sessions:
             return pn.Template(self._full)
-        desk = Desk(width=0, height=0)
+        desk = Desk(width=0, height=0)  # type: ignore[no-untyped-call]  # Panel's
         document = pn.state.curdoc
-        session = Session(self._hub, self._analytics, settings, desk.send, document.add_next_tick_callback)
+        assert document is not None
+        session = Session(self._hub, self._analytics, settings, desk.send, lambda call: document.add_next_tick_callback(call))
         desk.attach(session)
         pn.state.on_session_destroyed(lambda _context: session.close())
         template = pn.Template(self._template)
@@ -73,7 +73,6 @@ class Pages:
         template.add_variable("version", __version__)
         template.add_variable("plotly", self._plotly)
         template.add_variable("descriptions", descriptions())
-        template.title = "Pairstream"
         return template
 
 

@@ -14,8 +14,8 @@ from shared.symbols import Pair
 RENEW_S = 300.0
 """A variant is dropped when nobody has asked for it for an hour."""
 
-Variant = tuple[Pair, str, int]
-"""Pair, interval, window in bars."""
+Variant = tuple[Pair, int]
+"""Pair and window in bars."""
 
 
 class Analytics:
@@ -29,9 +29,9 @@ class Analytics:
 
     async def variant(self, wanted: Variant) -> str:
         """Ask for a pair with a window of its own; answers its row in the table of pairs, such as Y~X@w600."""
-        pair, interval, window = wanted
-        answer = await self._post("/pairs", json={"pair": str(pair), "interval": interval, "window": window})
-        return str(answer["row"])
+        pair, window = wanted
+        answer = await self._post("/pairs", json={"pair": str(pair), "window": window})
+        return str(answer["name"])
 
     async def report(self, pair: Pair, interval: str, window: int) -> dict[str, Any]:
         """Run the tests now; the report as it is published."""

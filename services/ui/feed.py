@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
+from services.ui.state import Away, FeedState, Quote
+from services.ui.store import KEPT_ALERTS, Store
 from shared.bus import Bus, SourceRecord, StreamReader
 from shared.codec import decode
 from shared.errors import Unavailable
@@ -13,9 +15,6 @@ from shared.health import Health
 from shared.log import Log
 from shared.runtime import pause
 from shared.topics import ALERTS, TICKS, Channel
-
-from services.ui.state import Away, FeedState, Quote
-from services.ui.store import KEPT_ALERTS, Store
 
 _BLOCK_MS = 100
 _LINGER_MS = 40

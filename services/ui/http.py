@@ -10,10 +10,9 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.web import OutputTransform, RequestHandler, StaticFileHandler
 
+from services.ui.commands import Analytics
 from shared import __version__
 from shared.health import Health
-
-from services.ui.commands import Analytics
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

@@ -5,10 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.errors import BadInput, PairstreamError
-from shared.symbols import Pair
-from shared.topics import Channel
-
 from services.ui.commands import Analytics, Variant
 from services.ui.feed import Hub
 from services.ui.settings import UiSettings
@@ -19,6 +15,9 @@ from services.ui.views.report import report
 from services.ui.views.status import status
 from services.ui.views.summary import summary
 from services.ui.views.view import View, parse_window
+from shared.errors import BadInput, PairstreamError
+from shared.symbols import Pair
+from shared.topics import Channel
 
 MAX_IN_FLIGHT = 3
 """Updates sent and not yet confirmed by the page: a page that does not keep up gets fewer and larger ones."""
@@ -62,7 +61,7 @@ class Session:
             case "got":
                 self._in_flight = max(0, self._in_flight - 1)
             case "test":
-                self._start(self._test())
+                self._start(self._test(message.get("window")))
 
     def on_change(self) -> None:
         """Something is new in the hub."""
@@ -134,7 +133,7 @@ class Session:
         self._enter(View(pair, interval, window, row))
         self._announce()
         if row is None:
-            self._start(self._ask(self._view_id, (pair, interval, window)))
+            self._start(self._ask(self._view_id, (pair, window)))
         self.on_change()
 
     def _computed(self, pair: Pair) -> bool:
@@ -173,12 +172,12 @@ class Session:
             self._hub.hold([self._view.stats])
         self._tell(self._announcement())
 
-    async def _test(self) -> None:
+    async def _test(self, window: object) -> None:
         view, view_id = self._view, self._view_id
         if view is None:
             return
         try:
-            found = await self._analytics.report(view.pair, view.interval, view.window)
+            found = await self._analytics.report(view.pair, view.interval, parse_window(window, view.window))
         except PairstreamError as error:
             self._tell({"type": "tested", "view": view_id, "refused": str(error)})
         else:

@@ -57,9 +57,9 @@ export class Alerts {
       element("details", {},
         element("summary", {},
           element("time", { title: `${moment(row.bar_ms)} UTC` }, clock(row.bar_ms)),
-          element("b", {}, row.pair),
+          element("b", {}, row.pair.replace("~", "/")),
           element("span", { class: "interval" }, row.interval),
-          element("span", { class: "side" }, side),
+          element("span", { class: "way" }, side),
           element("span", { class: "value" }, `${row.kind === "zscore" ? "z" : row.kind} ${fixed(row.value, 2)}`)),
         element("p", {}, `${row.rule}: ${row.state} at ${moment(row.bar_ms)} UTC, ${fixed(row.value, 4)} against ${fixed(row.threshold, 2)}. ${numbers.join(", ")}`)))
   }

@@ -4,7 +4,7 @@ import { Series } from "./series.js"
 import { clock, decimalsOf, fixed, significant } from "./format.js"
 
 const COLOURS = {
-  y: "#4aa8ff", x: "#f5a524", z: "#b48cff", spread: "#6c7a90", correlation: "#2fbf9b",
+  y: "#4aa8ff", x: "#f5a524", z: "#b48cff", spread: "#5b677a", correlation: "#2fbf9b",
   up: "#2fbf9b", down: "#f0616d", grid: "#1b212c", text: "#8793a5", ink: "#0a0d12", strong: "#d5dce6",
 }
 const FONT = "ui-monospace, 'JetBrains Mono', 'DejaVu Sans Mono', Menlo, monospace"
@@ -192,12 +192,12 @@ export class Chart {
       })
     }
     const stats = this.series.stats
-    line(stats.points("spread", from, to, buckets), "y4", COLOURS.spread, 1, "spread", { hovertemplate: "spread %{y:.5~g}<extra></extra>" })
-    line(stats.points("zscore", from, to, buckets), "y2", COLOURS.z, 1.4, "z", { hovertemplate: "z %{y:.2f}<extra></extra>" })
+    line(stats.points("spread", from, to, buckets), "y2", COLOURS.spread, 1, "spread", { hovertemplate: "spread %{y:.5~g}<extra></extra>" })
+    line(stats.points("zscore", from, to, buckets), "y4", COLOURS.z, 1.4, "z", { hovertemplate: "z %{y:.2f}<extra></extra>" })
     line(stats.points("correlation", from, to, buckets), "y3", COLOURS.correlation, 1.4, "ρ", { hovertemplate: "ρ %{y:.3f}<extra></extra>" })
     const fired = this.alerts.filter((a) => a.state === "fired" && a.time >= from && a.time <= to)
     traces.push({
-      type: "scatter", mode: "markers", x: fired.map((a) => a.time), y: fired.map((a) => a.value), yaxis: "y2", name: "alert",
+      type: "scatter", mode: "markers", x: fired.map((a) => a.time), y: fired.map((a) => a.value), yaxis: "y4", name: "alert",
       marker: { symbol: fired.map((a) => (a.value > 0 ? "triangle-down" : "triangle-up")), size: 9, color: fired.map((a) => (a.value > 0 ? COLOURS.down : COLOURS.up)), line: { width: 1, color: COLOURS.ink } },
       hovertemplate: "alert %{y:.2f}<extra></extra>", showlegend: false,
     })
@@ -258,7 +258,7 @@ export class Chart {
     const z = stats.extent("zscore", ...window) ?? []
     const zRange = padded([...z, -enter * 1.1, enter * 1.1], 0.08)
     const lastZ = stats.lastValue("zscore")
-    tag("y2", zRange, lastZ, fixed(lastZ, 2), COLOURS.z)
+    tag("y4", zRange, lastZ, fixed(lastZ, 2), COLOURS.z)
     const correlation = stats.extent("correlation", ...window) ?? []
     const middle = correlation.length ? (correlation[0] + correlation[1]) / 2 : 0.5
     const cRange = padded([...correlation, Math.max(-1, middle - 0.1), Math.min(1, middle + 0.1)], 0.08)
@@ -269,7 +269,7 @@ export class Chart {
       tickfont: { family: FONT, size: 10.5, color: COLOURS.text }, ticks: "", automargin: false, ...extra,
     })
     const level = (value, colour, dash) => ({
-      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y2", y0: value, y1: value, layer: "below", line: { color: colour, width: 1, dash },
+      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: value, y1: value, layer: "between", line: { color: colour, width: 1, dash },
     })
     const title = (axisName, parts) => ({
       xref: "paper", x: 0, xanchor: "left", yref: `${axisName} domain`, y: 1, yanchor: "top", showarrow: false, align: "left", xshift: 4,
@@ -294,14 +294,15 @@ export class Chart {
         nticks: narrow ? 4 : 9, ticklabelposition: "outside",
       },
       yaxis: axis(ROWS.price, priceRange),
-      yaxis2: axis(ROWS.zscore, zRange, { nticks: 5 }),
       yaxis3: axis(ROWS.correlation, cRange, { nticks: 4 }),
-      yaxis4: axis(undefined, padded(stats.extent("spread", ...window) ?? [], 0.25), {
-        overlaying: "y2", side: "left", showgrid: false, nticks: 4, ticklabelposition: "inside", tickformat: ".4~g",
-        tickfont: { family: FONT, size: 9.5, color: COLOURS.spread }, anchor: "x", showticklabels: !narrow,
+      // the overlaying axis is drawn last: the z-score above the spread
+      yaxis2: axis(ROWS.zscore, padded(stats.extent("spread", ...window) ?? [], 0.25), {
+        side: "left", showgrid: false, nticks: 4, ticklabelposition: "inside", tickformat: ".4~f",
+        tickfont: { family: FONT, size: 9.5, color: COLOURS.spread }, showticklabels: !narrow && stats.lastValue("spread") !== null,
       }),
+      yaxis4: axis(undefined, zRange, { overlaying: "y2", nticks: 5, anchor: "x" }),
       shapes: [
-        { type: "rect", xref: "paper", x0: 0, x1: 1, yref: "y2", y0: -enter, y1: enter, layer: "below", fillcolor: COLOURS.z, opacity: 0.05, line: { width: 0 } },
+        { type: "rect", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: -enter, y1: enter, layer: "below", fillcolor: COLOURS.z, opacity: 0.05, line: { width: 0 } },
         level(enter, COLOURS.down, "dash"), level(-enter, COLOURS.up, "dash"),
         level(exit, "#3a4558", "dot"), level(-exit, "#3a4558", "dot"), level(0, "#2a3342", "solid"),
       ],

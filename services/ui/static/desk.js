@@ -12,7 +12,7 @@ const chart = new Chart(node("stage"), node("plot"), node("live"))
 const feed = new Feed(node("feed"), node("banner"), node("stage"))
 const figures = new Figures(node("kpis"), node("statistics"), node("statistics-hint"), JSON.parse(node("descriptions").textContent))
 const alerts = new Alerts(node("alerts"), node("alerts-hint"))
-const report = new Report(node("report"), node("test"), () => send({ type: "test" }))
+const report = new Report(node("report"), node("test"), node("test-window"), (window) => send({ type: "test", window }))
 
 let wire = null
 let view = null

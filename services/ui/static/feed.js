@@ -65,6 +65,7 @@ export class Feed {
     if (this.lost) text = `Connection to the server lost ${duration(silence)} ago, reconnecting …`
     else if (away) text = `Redis is away since ${clock(away.since_ms)} UTC, reconnecting … What is shown is what came before. (${away.reason})`
     this.banner.hidden = !text
+    this.banner.parentNode.classList.toggle("alarmed", Boolean(text))
     this.banner.dataset.state = this.lost ? "lost" : "away"
     setText(this.banner, text)
   }

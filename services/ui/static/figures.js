@@ -2,6 +2,9 @@
 
 import { clock, duration, element, fixed, moment, setText, significant, decimalsOf } from "./format.js"
 
+// no closing bar takes longer to come through the services
+const LATE_MS = 5_000
+
 const STATUS = {
   ok: "ok", warming_up: "warming up", low_coverage: "too few traded bars", constant_leg: "a leg does not move", constant_spread: "the spread does not move",
 }
@@ -16,7 +19,7 @@ export class Figures {
     this.enter = 2
   }
 
-  show({ legs, fields, window, width_ms: width, filled }) {
+  show({ legs, fields, window, width_ms: width, filled, behind_ms: behind }) {
     const f = fields ?? {}
     const raw = f.price === "raw"
     const z = f.zscore === undefined || f.zscore === null ? null : Number(f.zscore)
@@ -50,7 +53,9 @@ export class Figures {
       ["open_time_ms", "bar", f.open_time_ms ? moment(Number(f.open_time_ms)) : "–", "UTC", f.open_time_ms],
     ]
     for (const row of rows) this.row(...row)
-    setText(this.hint, f.open_time_ms ? `as of ${clock(Number(f.open_time_ms) + width)} UTC` : "")
+    const late = behind > LATE_MS
+    setText(this.hint, late ? `${duration(behind)} behind the trades` : f.open_time_ms ? `as of ${clock(Number(f.open_time_ms) + width)} UTC` : "")
+    this.hint.toggleAttribute("data-late", late)
   }
 
   figure(name, label, text, exact, tone = "") {

@@ -3,11 +3,10 @@
 import base64
 from typing import Any
 
-from shared.messages import Alert
-from shared.topics import Channel
-
 from services.ui.store import NOTHING_YET, Cursor, Store
 from services.ui.views.view import View
+from shared.messages import Alert
+from shared.topics import Channel
 
 Cursors = dict[Channel, Cursor]
 

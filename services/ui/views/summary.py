@@ -3,13 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
-from shared.codec import field_specs, float_text
-from shared.intervals import interval_ms
-from shared.messages import Bar, PairStats
-
 from services.ui.state import FeedState, Quote
 from services.ui.store import Store
 from services.ui.views.view import View
+from shared.codec import field_specs, float_text
+from shared.intervals import interval_ms
+from shared.messages import Bar, PairStats
 
 _DESCRIPTIONS = {spec.name: spec.description for spec in field_specs(PairStats)}
 
@@ -23,27 +22,33 @@ def _text(value: object) -> str | None:
 
 
 def summary(store: Store, feed: FeedState, view: View) -> dict[str, Any]:
-    """Every field of the newest statistics as in the topic, the legs' last prices, and how far the window has filled."""
+    """Every field of the newest statistics as in the topic, the legs' last prices, how far the window has filled,
+    and how long a bar is overdue by the time of the newest trade."""
     series = store.series.get(view.stats) if view.stats else None
     stats = series.latest if series else None
-    legs = {}
+    quotes = {symbol: feed.quotes.get(symbol, Quote()) for symbol in view.pair}
+    legs: dict[str, dict[str, Any]] = {}
+    filled = view.window
     for role, symbol, channel in (("y", view.pair.y, view.y), ("x", view.pair.x, view.x)):
         bars = store.series.get(channel)
         bar = bars.latest if bars else None
-        quote = feed.quotes.get(symbol, Quote())
-        legs[role] = {
-            "symbol": symbol,
-            "price": quote.price or (_text(bar.close) if isinstance(bar, Bar) else None),
-            "status": bar.status if isinstance(bar, Bar) else None,
-            "bars": len(bars) if bars else 0,
-        }
-    payload: dict[str, Any] = {"legs": legs, "fields": None, "window": view.window, "width_ms": interval_ms(view.interval)}
+        price = quotes[symbol].price or (_text(bar.close) if isinstance(bar, Bar) else None)
+        legs[role] = {"symbol": symbol, "price": price, "bars": len(bars) if bars else 0}
+        filled = min(filled, legs[role]["bars"])
+    width_ms = interval_ms(view.interval)
+    fields, behind_ms = None, 0
     if isinstance(stats, PairStats):
-        payload["fields"] = {name: _text(getattr(stats, name)) for name in PairStats._fields}
-        payload["filled"] = round(stats.coverage * stats.window_bars)
-    else:
-        payload["filled"] = min(legs["y"]["bars"], legs["x"]["bars"])
-    return payload
+        fields = {name: _text(getattr(stats, name)) for name in PairStats._fields}
+        filled = round(stats.coverage * stats.window_bars)
+        behind_ms = max(0, *((quote.time_ms or 0) - stats.open_time_ms - 2 * width_ms for quote in quotes.values()))
+    return {
+        "legs": legs,
+        "fields": fields,
+        "window": view.window,
+        "filled": filled,
+        "width_ms": width_ms,
+        "behind_ms": behind_ms,
+    }
 
 
 def descriptions() -> dict[str, str]:
