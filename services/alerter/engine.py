@@ -4,6 +4,7 @@ What it remembers is kept per stream: how far it was read, and per rule whether 
 together with that, so that after a restart each row is judged exactly once, as if there had been none.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from shared.step import Output
 from shared.topics import PAIRS, Channel
 
 _CHECKPOINT_MS = 5_000
+_COMMIT_ALERTS = 500
+"""Alerts are committed in one script with their checkpoints; a day's worth of many pairs would hold Redis for too long."""
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ class AlertEngine:
         self._pairs: list[str] = []
         self._rules_of: dict[Channel, list[StoredRule]] = {}
         self._parts: dict[Channel, _Part] = {}
+        self._unjudged: deque[PairStats] = deque()
         self._moved: set[Channel] = set()
         self._checkpoint_at_ms: int | None = None
 
@@ -87,14 +91,16 @@ class AlertEngine:
                 checkpoints |= self._on_table(message)
         rows = [message for message in batch if isinstance(message, PairStats)]
         rows.sort(key=lambda row: (row.open_time_ms + self._widths[row.interval], self._widths[row.interval], row.pair))
+        self._unjudged += rows
         alerts: list[Alert] = []
         changed: set[Channel] = set()
-        for row in rows:
+        while self._unjudged and len(alerts) < _COMMIT_ALERTS:
+            row = self._unjudged.popleft()
             raised = self._on_row(row)
             if raised:
                 alerts += raised
                 changed.add(PAIRS.channel(row))
-        return Output(alerts, checkpoints | self._checkpoints(changed))
+        return Output(alerts, checkpoints | self._checkpoints(changed), unfinished=bool(self._unjudged))
 
     def on_clock(self, now_ms: int) -> Output:
         """Keeps the offsets from time to time, so that a restart after a quiet day does not read all of it again."""

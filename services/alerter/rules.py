@@ -22,8 +22,9 @@ Threshold = Annotated[float, Field(allow_inf_nan=False)]
 class Rule(BaseModel):
     """A z-score threshold with hysteresis and cool-down, on one pair or all, at one interval or all.
 
-    The watched value is \\|z\\| for side `both`, z for `above` and -z for `below`. The rule fires when it is `enter` or more,
-    and resolves, which arms it again, when it is `exit` or less. Between two firings at least `cooldown_s` of bar time pass.
+    The watched value is the absolute z-score for side `both`, z for `above` and -z for `below`. The rule fires when it is
+    `enter` or more, and resolves, which arms it again, when it is `exit` or less. Between two firings at least `cooldown_s`
+    of bar time pass.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -224,3 +224,24 @@ def test_offsets_are_kept_now_and_then_without_alerts() -> None:
     assert not step.on_clock(12_000).checkpoints
     step.on_messages([row(T0 + 1000, 0.0)])
     assert step.on_clock(3_000).checkpoints, "a wall clock that was set back must not stop it"
+
+
+def test_many_alerts_are_answered_in_parts_and_the_checkpoint_is_that_of_the_part() -> None:
+    names = [f"rule{number}" for number in range(100)]
+    tables = [rules(*(rule_row(name) for name in names)), pairs(PAIR)]
+    step = engine(*tables, intervals=["1s"])
+    zscores = [3.0, 0.0] * 10
+    output = step.on_messages([row(T0 + number * 1000, zscore) for number, zscore in enumerate(zscores)])
+    found, outputs = list(output.messages), 1
+    while output.unfinished:
+        again = AlertEngine(["1s"])
+        again.restore(output.checkpoints)
+        again.on_messages(tables)
+        judged = max(alert.bar_ms for alert in alerts(found))
+        assert again.wants() == {Channel("pairs", ("1s", PAIR)): f"{judged}-0"}
+        output = step.on_messages([])
+        found += output.messages
+        outputs += 1
+    assert outputs > 1
+    expected = [(T0 + at * 1000, n, "resolved" if at % 2 else "fired") for at in range(20) for n in sorted(names)]
+    assert [(alert.bar_ms, alert.rule, alert.state) for alert in alerts(found)] == expected
