@@ -7,7 +7,7 @@ can be had without those before it; it is pinned every 12 days so that prices st
     u_i(t) = g_i * u_i(t-1) + e_i(t),   g_i = 2 ** (-1 / half_life_s_i)
 
 so each member is cointegrated with the leader, with the hedge ratio and half-life that `Market.groups` tells. Rare jumps are
-shocks of the residual, eight standard deviations large; they decay like all others and leave the truth as it is.
+shocks of the residual, five of its standard deviations large; they decay like all others and leave the truth as it is.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,15 @@ Integers = npt.NDArray[np.int64]
 GROUP_SIZE = 4
 QUIET_RATE = 1 / 30
 """Trades a second of a quiet symbol."""
-LEADER_VOLATILITY = 5e-5
+LEADER_VOLATILITY = 1.5e-4
 """Standard deviation of the leader's log return over one second."""
 
 _LEVELS = 20
 _BLOCK_S = 1024
 _MEMORY_HALF_LIVES = 24
 _JUMP_CHANCE = 1 / 3600
-_JUMP_SIZE = 8.0
+_JUMP_SIZE = 5.0
+"""In standard deviations of the residual."""
 _NOISE, _TRADES, _LAYOUT = 1, 2, 3
 
 
@@ -86,9 +87,9 @@ class Market:
         self._leader = leader
         self._hedge_ratio = np.where(leads, 1.0, np.round(rng.uniform(0.6, 1.6, n), 3))
         self._half_life_s = np.where(leads, np.inf, np.round(rng.uniform(20.0, 120.0, n)))
-        deviation = np.where(leads, 0.0, rng.uniform(6e-4, 1.5e-3, n))
+        self._deviation = np.where(leads, 0.0, rng.uniform(2e-4, 6e-4, n))
         self._decay = np.where(leads, 0.0, 0.5 ** (1 / self._half_life_s))
-        self._shock = deviation * np.sqrt(1 - self._decay**2)
+        self._shock = self._deviation * np.sqrt(1 - self._decay**2)
         known = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
         prices = 10 ** rng.uniform(0.0, 3.5, n)
         self._base = np.log([known.get(symbol, prices[i]) for i, symbol in enumerate(self.symbols)])
@@ -140,7 +141,8 @@ class Market:
             rng = _generator(self._seed, second, _NOISE)
             noise = rng.standard_normal(len(self.symbols))
             jumps = rng.random(len(self.symbols)) < _JUMP_CHANCE
-            residual = self._decay * residual + self._shock * np.where(jumps, np.copysign(_JUMP_SIZE, noise), noise)
+            shock = np.where(jumps, np.copysign(_JUMP_SIZE * self._deviation, noise), self._shock * noise)
+            residual = self._decay * residual + shock
             if second >= first:
                 path[second - first] = residual
         prices: Floats = self._base + self._hedge_ratio * walks + path
