@@ -65,7 +65,7 @@ class Pages:
         desk = Desk(width=0, height=0)  # type: ignore[no-untyped-call]  # Panel's
         document = pn.state.curdoc
         assert document is not None
-        session = Session(self._hub, self._analytics, settings, desk.send, lambda call: document.add_next_tick_callback(call))
+        session = Session(self._hub, self._analytics, settings, desk.send, document.add_next_tick_callback)
         desk.attach(session)
         pn.state.on_session_destroyed(lambda _context: session.close())
         template = pn.Template(self._template)

@@ -32,7 +32,7 @@ class Session:
         analytics: Analytics,
         settings: UiSettings,
         send: Callable[[dict[str, Any]], None],
-        schedule: Callable[[Callable[[], None]], None],
+        schedule: Callable[[Callable[[], None]], object],
     ) -> None:
         """`schedule` runs a callback soon, in the page's turn; `send` gives the page a message in such a turn."""
         self._hub = hub

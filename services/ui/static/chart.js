@@ -199,7 +199,7 @@ export class Chart {
     traces.push({
       type: "scatter", mode: "markers", x: fired.map((a) => a.time), y: fired.map((a) => a.value), yaxis: "y4", name: "alert",
       marker: { symbol: fired.map((a) => (a.value > 0 ? "triangle-down" : "triangle-up")), size: 9, color: fired.map((a) => (a.value > 0 ? COLOURS.down : COLOURS.up)), line: { width: 1, color: COLOURS.ink } },
-      hovertemplate: "alert %{y:.2f}<extra></extra>", showlegend: false,
+      hoverinfo: "skip", showlegend: false,
     })
     return traces
   }
