@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.exchange import Sent
 from bench.frames import FIRST_ID
+from bench.machine import busy_s
 from bench.stacks import Chain, Delays, Stack
 from bench.waiting import wait_until
 
@@ -31,13 +32,15 @@ class Load(NamedTuple):
     """Process → CPU time per tick, from the first tick until all was drained, in µs."""
     busy: dict[str, float]
     """Process → CPU time per second of the load, 1 = one core."""
+    elsewhere: float | None
+    """The same of everything else on these cores; ``None`` where it is not to be had."""
     tick_age_ms: float
     """Age of the newest tick in Redis, median of the probes: sending, receiving, writing."""
     tick_age_max_ms: float
     drain_s: float
     """From the last tick sent until the last tick stored."""
-    late_ms: float
-    """The largest delay of a bar or a row behind its earliest time, within the load; 0 for the bare chain."""
+    late_ms: float | None
+    """The largest delay of a bar or a row behind its earliest time, within the load; ``None`` for the bare chain."""
     sustained: bool
 
 
@@ -45,7 +48,7 @@ def run_load(stack: Stack, rate: float, seconds: float) -> Load:
     """Put the stack under load and wait until it has taken everything. Raises `Failed` if it does not within a minute."""
     probes: list[Delays] = []
     ended = threading.Event()
-    before, start = stack.processes.cpu(), time.monotonic()
+    before, start, busy = stack.processes.cpu(), time.monotonic(), busy_s()
     stack.exchange.order(rate, seconds)
     answer = _Answer(stack, ended)
     answer.start()
@@ -54,26 +57,26 @@ def run_load(stack: Stack, rate: float, seconds: float) -> Load:
     answer.join()
     sent = answer.sent
     assert sent is not None, "the load generator has ended"
-    load_s = time.monotonic() - start
     wait_until(lambda: stack.stored(sent.last_ids), DRAIN_S, "the last tick is in Redis", stack.processes.check, 0.005)
     drain_s = time.time() - sent.end_ms / 1000
-    after = stack.processes.cpu()
+    after, taken_s, busy_after = stack.processes.cpu(), time.monotonic() - start, busy_s()
     wait_until(lambda: stack.taken(sent.last_ids), DRAIN_S, "bars and rows of the last tick", stack.processes.check)
     used = {name: after[name] - before[name] for name in before}
     ages = [probe.tick_ms for probe in probes]
-    late = max(max(probe.bar_ms or 0, probe.pair_ms or 0) for probe in probes)
+    late = max((ms for probe in probes for ms in (probe.bar_ms, probe.pair_ms) if ms is not None), default=None)
     return Load(
         chain=stack.name,
         rate=sent.sent / sent.seconds,
         wanted=rate,
         seconds=sent.seconds,
         cpu_us={name: value / sent.sent * 1e6 for name, value in used.items()},
-        busy={name: value / (load_s + drain_s) for name, value in used.items()},
+        busy={name: value / taken_s for name, value in used.items()},
+        elsewhere=None if busy is None or busy_after is None else max(0.0, (busy_after - busy - sum(used.values())) / taken_s),
         tick_age_ms=median(ages),
         tick_age_max_ms=max(ages),
         drain_s=drain_s,
         late_ms=late,
-        sustained=sent.behind < 0.005 * rate * seconds and max(drain_s, max(ages) / 1000, late / 1000) <= LATE_S,
+        sustained=sent.behind < 0.005 * rate * seconds and max(drain_s, max(ages) / 1000, (late or 0) / 1000) <= LATE_S,
     )
 
 

@@ -16,7 +16,8 @@ from shared.stack.ports import free_port
 from shared.stack.redis_server import configuration, find_server
 
 START_S = 60.0
-WINDOW_BARS = 300
+WINDOW_BARS = 20
+"""So few that statistics are computed during most of a load, not only waited for."""
 
 
 class Server(NamedTuple):

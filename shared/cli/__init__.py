@@ -58,6 +58,13 @@ def build() -> typer.Typer:
 
         raise typer.Exit(tail(topic, last, namespace))
 
+    @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+    def bench(context: typer.Context) -> None:
+        """Measure ticks per second and CPU per tick on this machine; --help lists what can be changed."""
+        from shared.cli.bench import bench
+
+        raise typer.Exit(bench(context.args))
+
     @app.command()
     def asyncapi() -> None:
         """Print the AsyncAPI document of the topics."""
