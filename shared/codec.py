@@ -137,6 +137,12 @@ def decode(channel: Channel, entry_id: str, fields: Mapping[str, str]) -> Any:
         raise BadInput(f"entry {entry_id} of {channel}: {error}") from error
 
 
+def _digits(text: str) -> str:
+    if not text.replace(".", "", 1).isdecimal():
+        raise ValueError(f"{text!r} is no plain decimal")
+    return text
+
+
 def decode_ticks(symbol: str, entries: list[list[Any]]) -> TickBatch:
     """A batch of ticks from the entries of an XREAD reply, ``[[id, [field, value, …]], …]``, in stream order.
 
@@ -157,15 +163,15 @@ def decode_ticks(symbol: str, entries: list[list[Any]]) -> TickBatch:
             # The ingestor's order of fields, nothing else: the common case, decided without a dict.
             if len(flat) == 6 and flat[0] == "price" and flat[2] == "size" and flat[4] == "side":
                 time_ms.append(int(ms))
-                price.append(flat[1])
-                size.append(flat[3])
+                price.append(_digits(flat[1]))
+                size.append(_digits(flat[3]))
                 side.append(flat[5])
                 trades.append(1)
                 continue
             fields = dict(zip(flat[::2], flat[1::2], strict=True))
             time_ms.append(int(fields.get("time_ms", ms)))
-            price.append(fields["price"])
-            size.append(fields["size"])
+            price.append(_digits(fields["price"]))
+            size.append(_digits(fields["size"]))
             side.append(fields.get("side"))
             trades.append(int(fields.get("trades", "1")))
             if "skipped" in fields or "resumed_ms" in fields or "late" in fields:

@@ -10,7 +10,8 @@ from services.alerter.stamp import Metrics, StampedEngine
 from services.alerter.store import RuleStore
 from shared.bus import Bus
 from shared.errors import Unavailable
-from shared.runtime import Service, StepLoop, follow_source, pause, run_service, serve_http, until_stopped
+from shared.runtime import Service, follow_source, pause, run_service, serve_http, until_stopped
+from shared.step_loop import StepLoop
 from shared.topics import Keyspace
 
 

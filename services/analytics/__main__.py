@@ -10,8 +10,9 @@ from services.analytics.settings import AnalyticsSettings
 from services.analytics.timing import Timed
 from shared.bus import Bus
 from shared.errors import Unavailable
-from shared.runtime import Service, StepLoop, follow_source, pause, run_service, serve_http, until_stopped
+from shared.runtime import Service, follow_source, pause, run_service, serve_http, until_stopped
 from shared.step import Step
+from shared.step_loop import StepLoop
 from shared.topics import Keyspace
 
 _KEEP_S = 5.0

@@ -3,7 +3,8 @@
 from services.sampler.builder import BarBuilder
 from services.sampler.settings import SamplerSettings
 from shared.health import health_app
-from shared.runtime import Service, StepLoop, follow_source, run_service, serve_http, until_stopped
+from shared.runtime import Service, follow_source, run_service, serve_http, until_stopped
+from shared.step_loop import StepLoop
 
 
 async def sample(service: Service[SamplerSettings]) -> None:

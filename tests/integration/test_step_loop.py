@@ -96,3 +96,15 @@ def test_a_second_sampler_takes_over_within_five_seconds_and_nothing_is_lost_or_
     for interval, count in {"1s": 962, "5m": 6}.items():
         wait_until_sync(lambda: len(bars_by_key(client, interval)) >= count, 20, f"all {interval} bars")  # noqa: B023
         assert differences_from_reference(interval, bars_by_key(client, interval)) == []
+
+
+def test_an_entry_that_is_no_tick_is_counted_and_left_out(client: "redis.Redis[str]", samplers: list[ServiceProcess]) -> None:
+    announce(client, "")
+    rows = trades()
+    write_ticks(client, rows[:10_000])
+    last = client.xrevrange("ticks:BTCUSDT", count=1)[0][0]
+    client.xadd("ticks:BTCUSDT", {"price": "=1+1", "size": "1"}, id=f"{last.partition('-')[0]}-{int(last.partition('-')[2])}1")
+    sampler = samplers[0].start()
+    rejected = 'pairstream_entries_rejected_total{topic="ticks"} 1.0'
+    wait_until_sync(lambda: _answers(sampler) and rejected in sampler.get("/metrics").text, 20, "it is counted")
+    assert bars(client) > 300
