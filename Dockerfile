@@ -15,9 +15,6 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin pair
 COPY --from=build /app/.venv /app/.venv
 # Small matrices and five processes: threads of a linear algebra library would only fight for the cores.
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 HOME=/tmp
-RUN printf '%s\n' '#!/bin/sh' \
-    "exec python -S -c 'import sys, urllib.request as u; u.urlopen(\"http://127.0.0.1:\" + sys.argv[1] + \"/healthz\", timeout=4)' \"\$1\"" \
-    >/usr/local/bin/healthy && chmod 755 /usr/local/bin/healthy
 WORKDIR /app
 USER pairstream
 CMD ["pairstream", "--help"]

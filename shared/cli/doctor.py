@@ -72,7 +72,7 @@ async def checks() -> AsyncIterator[Check]:
     yield Check(
         "settings", "ok", f"source {settings.source}, symbols {','.join(settings.symbols)}, pairs {','.join(settings.pairs)}"
     )
-    run = running_stack()
+    run = running_stack(here="redis_url" in settings.model_fields_set)
     yield _stack(run)
     for check in port_checks(settings, run):
         yield check

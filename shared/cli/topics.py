@@ -6,9 +6,6 @@ from typing import NamedTuple
 
 import orjson
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from shared.bus import Bus
 from shared.cli.place import answering, place
@@ -37,17 +34,13 @@ def topics(namespace: str | None, *, as_json: bool) -> int:
         where = f"namespace {chosen}" if chosen else "the namespace without a name"
         typer.echo(f"No topics in {where} yet: is the stack running (`make up`)? --namespace looks in another.")
         return 0
-    # Columns of their natural width: in a pipe a line must never be broken or cut.
-    console = Console(width=max(len(line.key) for line in lines) + 80, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("key")
-    table.add_column("length", justify="right")
-    table.add_column("last entry")
-    table.add_column("at (UTC)")
+    key = max(len(line.key) for line in lines)
+    length = max(6, *(len(str(line.length)) for line in lines))
+    last = max(10, *(len(line.last_id or "") for line in lines))
+    typer.echo(f"{'key':<{key}}  {'length':>{length}}  {'last entry':<{last}}  at (UTC)")
     for line in lines:
         at = "" if line.last_time_ms is None else utc(line.last_time_ms)
-        table.add_row(line.key, f"{line.length}", line.last_id or "", at)
-    console.print(table)
+        typer.echo(f"{line.key:<{key}}  {line.length:>{length}}  {line.last_id or '':<{last}}  {at}".rstrip())
     return 0
 
 

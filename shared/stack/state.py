@@ -105,10 +105,10 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def running_stack() -> Run | None:
-    """The stack that runs in this directory, in one above it, or in the checkout that this code lies in."""
-    here = Path.cwd()
-    for place in (here, *here.parents, Path(shared.__file__).parents[1]):
+def running_stack(*, here: bool = False) -> Run | None:
+    """The stack that runs in this directory or in one above it, else, unless `here`, in the checkout of this code."""
+    cwd = Path.cwd()
+    for place in (cwd, *cwd.parents) if here else (cwd, *cwd.parents, Path(shared.__file__).parents[1]):
         state = StateDirectory(place / DIRECTORY)
         if state.in_use():
             return state.read_run()
@@ -116,6 +116,9 @@ def running_stack() -> Run | None:
 
 
 def redis_url(settings: Settings) -> str:
-    """The Redis of the running stack, else that of the settings."""
-    run = running_stack()
+    """The Redis of the running stack, else that of the settings.
+
+    A stack elsewhere than here counts less than a setting that was made on purpose.
+    """
+    run = running_stack(here="redis_url" in settings.model_fields_set)
     return run.redis_url if run else settings.redis_url
