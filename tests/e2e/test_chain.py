@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.mock_exchange import MockExchange, recorded_trades
 from tests.oracle import expected_pair_rows
 from tests.processes import ServiceProcess
 from tests.recording import SYMBOLS, differences_from_klines, differences_from_reference, trades
@@ -118,6 +119,33 @@ def test_replay_at_fifty_times_the_speed(redis_url: str, tmp_path: Path, chains:
     assert_ticks(chain)
     assert_bars(chain)
     assert_statistics(chain)
+
+
+@pytest.mark.parametrize("victim", [None, "sampler", "analytics"])
+async def test_the_recording_as_live_frames_of_an_exchange(
+    redis_url: str, tmp_path: Path, chains: list[Chain], victim: str | None
+) -> None:
+    async with MockExchange(recorded_trades()) as exchange:
+        urls = {"binance_ws_url": exchange.ws_url, "binance_rest_url": exchange.rest_url}
+        chain = Chain(redis_url, tmp_path, source="binance", **urls).start()
+        chains.append(chain)
+        await exchange.wait_subscribed(2)
+        playing = asyncio.create_task(exchange.play(speed=50))
+        if victim:
+            await wait_until(lambda: chain.ticks() > 8_000, 60, "the middle of the recording")
+            await asyncio.to_thread(chain.services[victim].kill)
+            chain.services[victim].start()
+        assert await playing == 24_356
+
+        def caught_up() -> bool:
+            """Whether the last closed second and minute have gone through; the venue goes on, so the last are open."""
+            seconds, minutes = chain.rows("1s"), chain.rows("1m")
+            return bool(seconds and minutes) and seconds[-1][0] >= "1721347501000-0" and minutes[-1][0] >= "1721347440000-0"
+
+        await wait_until(caught_up, 60, "the recording has gone through")
+        assert_ticks(chain)
+        assert_bars(chain, flushed=False)
+        assert_statistics(chain)
 
 
 @pytest.mark.parametrize("victim", ["ingestor", "sampler", "analytics"])
