@@ -119,7 +119,7 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "docs" / "asyncapi.json": asyncapi_text(),
         ROOT / ".env.example": env_example(),
-        readme: between(readme.read_text(encoding="utf-8"), "<!-- settings -->", "<!-- end of settings -->", settings_table()),
+        readme: between(readme.read_text(encoding="utf-8"), "<!-- settings:start -->", "<!-- settings:end -->", settings_table()),
         compose: between(
             compose.read_text(encoding="utf-8"), "  # settings (make generated)", "  # end of settings", compose_settings()
         ),
