@@ -1,6 +1,7 @@
 """The one way in, for every source: prints through the door, ticks and watermarks to the writer, facts to `events`."""
 
 import asyncio
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
@@ -120,7 +121,8 @@ class Intake:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Store watermarks, publish events and keep the figures until `stop`."""
-        figures_at = rejected_at = time.monotonic()
+        figures_at = time.monotonic()
+        rejected_at = -math.inf
         written = duplicates = 0
         while not stop.is_set():
             async with self._lock:
@@ -136,7 +138,7 @@ class Intake:
                 self._duplicates.labels("redis").inc(self._writer.duplicates - duplicates)
                 written, duplicates, figures_at = self._writer.written, self._writer.duplicates, now
                 self._clock.set(self._door.clock_ms / 1000)
-            if now - rejected_at >= _REJECTED_S:
+            if self._rejected and now - rejected_at >= _REJECTED_S:
                 rejected_at = now
                 for reason, count in self._rejected.items():
                     self._log.warning("rejected", reason=reason, count=count)
