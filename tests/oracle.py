@@ -30,15 +30,19 @@ def _frame(bars: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return frame.set_index("ms").sort_index()
 
 
-def _regress(target: pd.Series, regressors: pd.DataFrame) -> Any:
-    return sm.OLS(target.to_numpy(), regressors.to_numpy()).fit()
+def _regress(target: np.ndarray, regressors: np.ndarray) -> Any:
+    return sm.OLS(target, regressors).fit()
 
 
-def _half_life(spread: pd.Series) -> float | None:
+def _with_constant(values: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.ones(len(values)), values])
+
+
+def _half_life(spread: np.ndarray) -> float | None:
     """`spread` on a complete grid, nan where a row is missing: only changes between neighbours count."""
-    pairs = pd.DataFrame({"change": spread.diff(), "before": spread.shift()}).dropna()
-    fit = _regress(pairs["change"], sm.add_constant(pairs[["before"]], has_constant="add"))
-    slope = fit.params[1]
+    change, before = np.diff(spread), spread[:-1]
+    kept = ~np.isnan(change)
+    slope = _regress(change[kept], _with_constant(before[kept])).params[1]
     return float(-np.log(2) / np.log(1 + slope)) if -1 < slope < 0 else None
 
 
@@ -72,14 +76,15 @@ def expected_pair_rows(
         }
     )
     close = close.where(present.all(axis=1))
-    level = np.log(close) if price == "log" else close
+    level = (np.log(close) if price == "log" else close)[["y", "x"]].to_numpy()
     returns = np.log(close).diff()
     shift = 1 if fit == "lagged" else 0
+    has_bar, has_trades = present.to_numpy(), traded.to_numpy()
 
     def coverage_over(end: int, bars: int) -> tuple[float, str]:
         part = slice(end - bars + 1, end + 1)
-        share = float(traded.iloc[part].mean().min())
-        return share, "low_coverage" if present.iloc[end - bars + 1].all() else "warming_up"
+        share = float(has_trades[part].mean(axis=0).min())
+        return share, "low_coverage" if has_bar[end - bars + 1].all() else "warming_up"
 
     rows = []
     for ms in times:
@@ -91,33 +96,40 @@ def expected_pair_rows(
         if row["coverage"] < min_coverage:
             row["status"] = lack
             continue
-        sample = level.iloc[end - window + 1 : end + 1].dropna()
-        if sample["y"].nunique() == 1 or sample["x"].nunique() == 1:
+        sample = level[end - window + 1 : end + 1]
+        sample = sample[~np.isnan(sample).any(axis=1)]
+        if (np.ptp(sample, axis=0) == 0).any():
             row["status"] = "constant_leg"
             continue
-        design = sm.add_constant(sample[["x"]], has_constant="add") if intercept else sample[["x"]]
-        model = _regress(sample["y"], design)
+        # With a constant in the model the origin is free. At prices of 64,000 that move by 1 the pseudo-inverse of
+        # statsmodels loses six digits of R² unless it is moved into the data.
+        origin = sample[0] if intercept else np.zeros(2)
+        y, x = (sample - origin).T
+        model = _regress(y, _with_constant(x) if intercept else x)
         constant, slope = (model.params[0], model.params[1]) if intercept else (0.0, model.params[0])
         row["hedge_ratio"] = float(slope)
-        row["intercept"] = float(constant) if intercept else None
+        row["intercept"] = float(constant + origin[0] - slope * origin[1]) if intercept else None
         row["r_squared"] = float(model.rsquared)
-        spread = level["y"] - constant - slope * level["x"]
-        row["spread"] = float(spread.iloc[t])
+
+        def spread(first: int, last: int, constant: float = constant, slope: float = slope, origin: Any = origin) -> np.ndarray:
+            moved = level[first : last + 1] - origin
+            return moved[:, 0] - constant - slope * moved[:, 1]
+
+        row["spread"] = float(spread(t, t)[0])
         changes = returns.iloc[t - window + 1 : t + 1].dropna()
         if len(changes) > 1 and (changes.std() > 1e-12).all():
             row["correlation"] = float(changes["y"].corr(changes["x"]))
-        half_life = _half_life(spread.iloc[end - window + 1 : t + 1])
         z_share, z_lack = coverage_over(end, z_window)
         if z_window > window and z_share < min_coverage:
-            row["status"], row["half_life_bars"] = z_lack, half_life
+            row["status"], row["half_life_bars"] = z_lack, _half_life(spread(end - window + 1, t))
             continue
-        scored = spread.iloc[end - z_window + 1 : end + 1]
+        scored = pd.Series(spread(end - z_window + 1, end))
         row["spread_mean"], row["spread_std"] = float(scored.mean()), float(scored.std(ddof=1))
-        scale = abs(level["y"].iloc[t]) + abs(slope * level["x"].iloc[t]) + (1 if price == "log" else 0)
+        scale = abs(level[t, 0]) + abs(slope * level[t, 1]) + (1 if price == "log" else 0)
         if row["spread_std"] < 1e-12 * scale:
             row["status"] = "constant_spread"
             continue
         row["zscore"] = (row["spread"] - row["spread_mean"]) / row["spread_std"]
-        row["half_life_bars"] = half_life
+        row["half_life_bars"] = _half_life(spread(end - window + 1, t))
         row["status"] = "ok"
     return rows

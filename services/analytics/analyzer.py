@@ -57,7 +57,7 @@ class PairAnalyzer:
         self._jobs: dict[str, Job] = {}
         self._users: dict[Channel, list[Job]] = {}
         self._legs: dict[Channel, Leg] = {}
-        self._reread: dict[Channel, int] = {}
+        self._reread: dict[Channel, Leg] = {}
         self._followed: set[Channel] = set()
         self._waiting: dict[str, Job] = {}
 
@@ -71,8 +71,8 @@ class PairAnalyzer:
         """
         wanted = {channel: self._after(channel, leg.complete_from) for channel, leg in self._legs.items()}
         self._followed = set(wanted)
-        for channel, number in self._reread.items():
-            self._legs[channel] = Leg(self._widths_ms[channel.parameters[0]], number)
+        for channel, leg in self._reread.items():
+            self._legs[channel] = leg
         self._reread.clear()
         return wanted
 
@@ -141,7 +141,7 @@ class PairAnalyzer:
         self._jobs = jobs
         self._waiting = {part: jobs[part] for part in self._waiting if part in jobs}
         self._legs = {channel: leg for channel, leg in self._legs.items() if channel in self._users}
-        self._reread = {channel: number for channel, number in self._reread.items() if channel in self._users}
+        self._reread = {channel: leg for channel, leg in self._reread.items() if channel in self._users}
         return [Channel(PAIRS.name, tuple(part.split(":", 1))) for part in ended]
 
     def _after(self, channel: Channel, number: int) -> str:
@@ -149,17 +149,15 @@ class PairAnalyzer:
 
     def _read_from(self, channel: Channel, number: int) -> None:
         """See to it that the leg is complete from this bar on."""
-        leg = self._legs.get(channel)
-        if channel in self._reread:
-            self._reread[channel] = min(self._reread[channel], number)
-        elif leg is None and channel not in self._followed:
-            self._legs[channel] = Leg(self._widths_ms[channel.parameters[0]], number)
-        elif leg is None or leg.complete_from > number:
-            if channel in self._followed:
-                self._legs.pop(channel, None)
-                self._reread[channel] = number
-            else:
-                self._legs[channel] = Leg(self._widths_ms[channel.parameters[0]], number)
+        leg = self._reread.get(channel, self._legs.get(channel))
+        if leg is not None and leg.complete_from <= number:
+            return
+        fresh = Leg(self._widths_ms[channel.parameters[0]], number, leg.begins if leg is not None else 0)
+        if channel in self._followed:
+            self._legs.pop(channel, None)
+            self._reread[channel] = fresh
+        else:
+            self._legs[channel] = fresh
 
     def _next_rows(self, job: Job, limit: int) -> list[PairStats]:
         """The rows that can be computed now, at most `limit`."""
@@ -172,9 +170,9 @@ class PairAnalyzer:
             return []
         # A leg that was kept too short, for the other had fallen silent and came back with older bars.
         for leg, channel, others in ((y, job.y, x_new), (x, job.x, y_new)):
-            needed = max(0, int(others[0]) - job.model.span)
-            if leg.complete_from > needed and int(others[0]) <= leg.newest:
-                self._read_from(channel, needed)
+            sought = others[others.searchsorted(leg.begins) :]
+            if len(sought) and sought[0] <= leg.newest and leg.complete_from > max(0, int(sought[0]) - job.model.span):
+                self._read_from(channel, max(0, int(sought[0]) - job.model.span))
                 return []
         rows = [
             pair_stats(job.interval, job.name, job.model, self._min_coverage, y, x, int(number))
@@ -190,9 +188,20 @@ class PairAnalyzer:
         if leg is None or not users:
             return
         span = max(job.model.span for job in users)
-        if len(leg) > 2 * span + 2 * AHEAD_BARS:
-            oldest = int(leg.numbers[-span - AHEAD_BARS])
-            leg.discard(max(oldest, min(job.needs_from for job in users)))
+        if len(leg) <= 2 * (span + AHEAD_BARS):
+            return
+        needed = min(self._needed(job, channel) for job in users)
+        if not any(job.part in self._waiting for job in users):
+            needed = max(needed, int(leg.numbers[-span - AHEAD_BARS]))
+        leg.discard(needed)
+
+    def _needed(self, job: Job, channel: Channel) -> int:
+        """Number of the first bar of a leg that the job's next row may need."""
+        other = self._legs.get(job.x if channel == job.y else job.y)
+        after = -1 if job.last is None else job.last
+        if other is not None and job.part not in self._waiting:
+            after = max(after, other.newest)  # what both have up to there has been computed
+        return max(0, after + 1 - job.model.span)
 
 
 def _common(a: Integers, b: Integers, limit: int) -> Integers:

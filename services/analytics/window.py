@@ -28,8 +28,10 @@ class Leg:
     Columns of arrays with room to grow; only bars that exist take room, so that a silence of days costs nothing.
     """
 
-    def __init__(self, width_ms: int, complete_from: int) -> None:
+    def __init__(self, width_ms: int, complete_from: int, begins: int = 0) -> None:
         self.width_ms = width_ms
+        self.begins = begins
+        """Number that no bar of the symbol comes before, as far as is known."""
         self.complete_from = complete_from
         """No bar from this number on is lacking here, as far as the stream has been read."""
         self.newest = -1
@@ -63,6 +65,8 @@ class Leg:
         close = float(bar.close)
         if number <= self.newest or not close > 0:
             return
+        if self.newest < 0 and self.complete_from == NOTHING_BEFORE:
+            self.begins = number
         at = self._stop
         if at == len(self._numbers):
             self._make_room()
