@@ -58,7 +58,9 @@ class Connection:
         return connection
 
     def write(self, packed: bytes) -> None:
-        """Queue packed commands for sending."""
+        """Queue packed commands for sending. Raises `Unavailable` on a closed connection, where uvloop raises RuntimeError."""
+        if self._writer.is_closing():
+            raise Unavailable("Redis closed the connection")
         self._writer.write(packed)
 
     async def drain(self) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 import hiredis
@@ -23,6 +23,7 @@ _BATCH = 500
 _RING_S = 60.0
 _RING_TICKS = 200_000
 _QUEUE_TICKS = 50_000
+_PING_S = 1.0
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0)
 
 
@@ -34,9 +35,14 @@ class Tail(NamedTuple):
 
 
 class _Item(NamedTuple):
+    """A command in the queue: a tick, or watermarks."""
+
     symbol: str
-    trade_id: int
+    """Empty for watermarks."""
+    tail: Tail
     packed: str
+    watermarks: tuple[str, Sequence[str]] | None = None
+    """Key of their hash, then symbols and texts in turn."""
 
 
 def pack_tick(key: str, tick: Tick, ms: int) -> str:
@@ -69,6 +75,16 @@ def pack_tick(key: str, tick: Tick, ms: int) -> str:
     )
 
 
+def _watermark_item(key: str, flat: Sequence[str]) -> _Item:
+    return _Item("", Tail(0, 0), pack("HSET", key, *flat).decode(), (key, flat))
+
+
+def _order(watermark: str | None) -> tuple[int, bool]:
+    """Watermarks never go back; at the same time the end is later."""
+    ms, _, end = (watermark or "0").partition(" ")
+    return int(ms), bool(end)
+
+
 class TickWriter:
     """Writes ticks and watermarks in the order of `add`; `run` does the sending and outlives every failure of Redis."""
 
@@ -79,6 +95,7 @@ class TickWriter:
         self._ring: deque[tuple[float, list[_Item]]] = deque()
         self._ring_ticks = 0
         self._last_ms: dict[str, int] = {}
+        self._watermarks: dict[str, dict[str, str]] = {}
         self._keys: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -134,7 +151,7 @@ class TickWriter:
             key = self._keys.get(symbol)
             if key is None:
                 key = self._keys[symbol] = self._keyspace.key(Channel(TICKS.name, (symbol,)))
-            self._queue.append(_Item(symbol, tick.trade_id, pack_tick(key, tick, ms)))
+            self._queue.append(_Item(symbol, Tail(ms, tick.trade_id), pack_tick(key, tick, ms)))
         self._woken()
 
     async def add_watermarks(self, watermarks: Mapping[str, str]) -> None:
@@ -146,8 +163,7 @@ class TickWriter:
         for symbol, text in watermarks.items():
             key = self._keyspace.partitioned("watermarks", self._keyspace.partition(symbol))
             by_key.setdefault(key, []).extend((symbol, text))
-        for key, flat in by_key.items():
-            self._queue.append(_Item("", 0, pack("HSET", key, *flat).decode()))
+        self._queue.extend(_watermark_item(key, flat) for key, flat in by_key.items())
         self._woken()
 
     def _woken(self) -> None:
@@ -182,23 +198,30 @@ class TickWriter:
                 failures += 1
 
     async def _rejoin(self, connection: Connection) -> None:
-        """Put back what the streams have lost of the last minute, before anything else is sent."""
+        """Put back what Redis has lost of the last minute, before anything else is sent: ticks, then watermarks."""
         kept = [item for _, items in self._ring for item in items]
         symbols = sorted({item.symbol for item in kept if item.symbol})
         tails = await self._tails(connection, symbols)
         self._ring.clear()
         self._ring_ticks = 0
-        lost = [
-            item for item in kept if item.symbol and (item.symbol not in tails or item.trade_id > tails[item.symbol].trade_id)
-        ]
+        lost = [item for item in kept if item.symbol and (item.symbol not in tails or item.tail > tails[item.symbol])]
+        for key, texts in self._watermarks.items():
+            stored = await connection.call("HMGET", key, *texts)
+            behind = [pair for pair, was in zip(texts.items(), stored, strict=True) if _order(pair[1]) > _order(was)]
+            if behind:
+                lost.append(_watermark_item(key, list(chain.from_iterable(behind))))
         self._queue.extendleft(reversed(lost))
         self._woken()
 
     async def _send_next(self, connection: Connection) -> None:
-        if not self._queue:
+        while not self._queue:
             self._idle.set()
             self._wake.clear()
-            await self._wake.wait()
+            try:
+                async with asyncio.timeout(_PING_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                await connection.call("PING")  # a Redis that went away, or came back with less, is noticed in quiet times too
         items = list(islice(self._queue, _BATCH))
         body = "".join([item.packed for item in items])
         connection.write(f"*1\r\n$5\r\nMULTI\r\n{body}*1\r\n$4\r\nEXEC\r\n".encode())
@@ -212,8 +235,11 @@ class TickWriter:
                 if "equal or smaller" not in str(result):
                     raise Unavailable(f"Redis refused a tick: {result}")
                 self.duplicates += 1
-            elif item.symbol:
+            elif item.watermarks is None:
                 written += 1
+            else:
+                key, flat = item.watermarks
+                self._watermarks.setdefault(key, {}).update(zip(flat[::2], flat[1::2], strict=True))
         for _ in items:
             self._queue.popleft()
         self.written += written

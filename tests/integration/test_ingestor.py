@@ -1,5 +1,7 @@
 """The ingestor as a process on a real Redis: live over a mock exchange, replay, simulator, and what happens when it is killed."""
 
+import asyncio
+import json
 import signal
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,9 +11,13 @@ import httpx
 import pytest
 import redis
 
+from services.ingestor.trimming import trim
+from shared.bus import open_bus
+from shared.topics import Keyspace
 from tests.mock_exchange import MockExchange, made_up_trades, recorded_trades
 from tests.processes import ServiceProcess
 from tests.recording import SYMBOLS, Trade, trades
+from tests.redis_servers import OwnRedis
 from tests.ticks import stream
 from tests.waiting import wait_until, wait_until_sync
 
@@ -394,3 +400,90 @@ def test_none_publishes_nothing_and_is_up(client: "redis.Redis[str]", ingestors:
     wait_until_sync(lambda: client.smembers("symbols") == set(SYMBOLS), 5, "the symbols are there")
     assert list(client.scan_iter("ticks:*")) == []
     assert ingestor.stop() == 0
+
+
+# -- Redis away --------------------------------------------------------------------------------------------------------------
+
+
+async def test_redis_killed_under_a_live_feed_and_in_quiet_times(redis_server: OwnRedis, tmp_path: Path) -> None:
+    made = Ingestors(redis_server.url, tmp_path)
+    client: redis.Redis[str] = redis.Redis.from_url(redis_server.url, decode_responses=True)
+    try:
+        async with MockExchange(recorded_trades()) as exchange:
+            ingestor = made.live(exchange)
+            await exchange.wait_subscribed(2)
+
+            def ready(status: int) -> bool:
+                return ingestor.get("/readyz").status_code == status
+
+            for _ in range(3):
+                await exchange.play(count=3000)
+                await asyncio.to_thread(redis_server.kill)
+                await exchange.play(count=3000)
+                await wait_until(lambda: ready(503), 10, "it is not ready")
+                assert "redis" in ingestor.get("/readyz").json()["reasons"]
+                await asyncio.to_thread(redis_server.start)
+                await wait_until(lambda: ready(200), 10, "it is ready again")
+            await exchange.play()
+            await wait_until(lambda: written(client) == RECORDED, 20, "every trade is there")
+            # Nothing is traded now: it must notice all the same.
+            await asyncio.to_thread(redis_server.kill)
+            await wait_until(lambda: ready(503), 10, "it is not ready")
+            await asyncio.to_thread(redis_server.start)
+            await wait_until(lambda: "redis" not in ingestor.get("/readyz").json()["reasons"], 10, "it has noticed")
+            assert ingestor.process is not None
+            assert ingestor.process.poll() is None
+        assert_recording(client)
+    finally:
+        for process in made.processes:
+            process.kill()
+        client.close()
+
+
+def test_it_waits_for_a_redis_that_is_not_there_yet(redis_server: OwnRedis, tmp_path: Path) -> None:
+    redis_server.kill()
+    made = Ingestors(redis_server.url, tmp_path)
+    client: redis.Redis[str] = redis.Redis.from_url(redis_server.url, decode_responses=True)
+    try:
+        ingestor = made.start(source="replay", replay_speed=0, replay_loop=0)
+
+        def waiting() -> bool:
+            assert ingestor.process is not None
+            assert ingestor.process.poll() is None, ingestor.log.read_text()
+            try:
+                return "redis" in ingestor.get("/readyz").json()["reasons"]
+            except httpx.TransportError:
+                return False
+
+        wait_until_sync(waiting, 30, "it says that it waits")
+        redis_server.start()
+        wait_until_sync(lambda: written(client, "replay") == RECORDED, 20, "every trade is there")
+        assert_recording(client, "replay")
+    finally:
+        for process in made.processes:
+            process.kill()
+        client.close()
+
+
+# -- trimming ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_trimming_keeps_the_retention_and_what_the_sampler_has_still_to_read(
+    redis_url: str, client: "redis.Redis[str]"
+) -> None:
+    hour_ms = 3_600_000
+    for symbol in ("OLDUSDT", "READUSDT", "UNREADUSDT"):
+        with client.pipeline(transaction=False) as pipe:
+            for i in range(4000):
+                pipe.xadd(f"ticks:{symbol}", {"price": "1", "size": "1"}, id=f"{1_700_000_000_000 + i * 3_600}-{i}")
+            pipe.execute()
+    client.hset("state:sampler", "at:READUSDT", json.dumps({"offset": f"{1_700_000_000_000 + 3990 * 3_600}-3990"}))
+    client.hset("state:sampler", "at:UNREADUSDT", json.dumps({"offset": f"{1_700_000_000_000 + 200 * 3_600}-200"}))
+    async with open_bus(redis_url, Keyspace(), retention_hours=1.0) as bus:
+        await trim(bus)
+    newest = 1_700_000_000_000 + 3999 * 3_600
+    for symbol in ("OLDUSDT", "READUSDT"):
+        oldest = int(client.xrange(f"ticks:{symbol}", count=1)[0][0].partition("-")[0])
+        # Redis drops whole nodes of a hundred entries.
+        assert newest - hour_ms - 100 * 3_600 <= oldest <= newest - hour_ms
+    assert 100 <= int(client.xrange("ticks:UNREADUSDT", count=1)[0][0].partition("-")[2]) <= 200
