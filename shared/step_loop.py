@@ -17,6 +17,8 @@ _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _SETTLED_S = 10.0
 _RENEW_S = 1.0
 _TABLES_S = 1.0
+_MARKS_S = 0.05
+"""Half of how often the ingestor moves the watermarks; reading all of them each time costs more than a small read of ticks."""
 _BLOCK_MS = 100
 _COMMIT_MESSAGES = 2_000
 
@@ -90,7 +92,7 @@ class StepLoop:
         step.restore(await lease.load())
         reader = await StreamReader.open(bus.url, bus.keyspace)
         self._service.health.ready(part)
-        caught_up = tables_at = clock_at = renewed_at = 0.0
+        caught_up = tables_at = marks_at = clock_at = renewed_at = 0.0
         unfinished = False
         try:
             while not stop.is_set():
@@ -106,7 +108,10 @@ class StepLoop:
                     batch += [await self._table(bus, name) for name in self._tables]
                     tables_at = now
                 # Watermarks before ticks: what they cover has been written before them, so the read below finds it.
-                marks = await bus.table("watermarks", partition) if self._watermarks else {}
+                marks: dict[str, str] = {}
+                if self._watermarks and now - marks_at >= _MARKS_S:
+                    marks_at = now
+                    marks = await bus.table("watermarks", partition)
                 if batch:
                     unfinished = await self._commit(lease, step.on_messages(batch))
                     batch = []

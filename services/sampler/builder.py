@@ -24,6 +24,7 @@ class BarBuilder:
         self._partition = partition
         self._grids: dict[str, SymbolGrid] = {}
         self._followed: dict[str, None] = {}
+        self._wanted: dict[Channel, str] = {}
 
     def restore(self, checkpoints: Mapping[str, str]) -> None:
         for symbol, text in checkpoints.items():
@@ -34,7 +35,7 @@ class BarBuilder:
                 self._grids[symbol] = SymbolGrid(symbol, self._widths)
 
     def wants(self) -> Mapping[Channel, str]:
-        return {Channel(TICKS.name, (symbol,)): self._grids[symbol].offset for symbol in self._followed}
+        return self._wanted
 
     def on_messages(self, batch: Sequence[StepInput]) -> Output:
         touched: dict[str, SymbolGrid] = {}
@@ -62,6 +63,8 @@ class BarBuilder:
         for symbol in self._followed:
             if symbol not in self._grids:
                 self._grids[symbol] = SymbolGrid(symbol, self._widths)
+        # Kept, for the loop asks before every read, and an offset counts only where a stream is new to it.
+        self._wanted = {Channel(TICKS.name, (symbol,)): self._grids[symbol].offset for symbol in self._followed}
 
     def _output(self, touched: Iterable[SymbolGrid]) -> Output:
         messages: list[Message] = []
