@@ -21,6 +21,8 @@ from shared.topics import Channel
 
 MAX_IN_FLIGHT = 3
 """Updates sent and not yet confirmed by the page: a page that does not keep up gets fewer and larger ones."""
+SILENT_S = 15.0
+"""A page that has confirmed nothing for so long is gone, frozen or asleep: nothing is held for it until it speaks again."""
 
 
 class Session:
@@ -42,6 +44,8 @@ class Session:
         self._schedule = schedule
         self._pending = False
         self._in_flight = 0
+        self._heard_s = time.monotonic()
+        self._closed = False
         self._view: View | None = None
         self._view_id = 0
         self._held: list[Channel] = []
@@ -52,20 +56,32 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def on_message(self, message: Mapping[str, Any]) -> None:
-        """A message of the page: ``show`` (choices), ``got`` (an update has come), ``test`` (run the tests)."""
-        match message.get("type"):
+        """A message of the page: ``show`` (choices), ``got`` (an update has come), ``test`` (run the tests), ``bye``."""
+        self._heard_s = time.monotonic()
+        kind = message.get("type")
+        if self._closed and kind not in ("show", "bye"):
+            self._tell({"type": "again"})
+            return
+        match kind:
             case "show":
-                if not self._view_id:
-                    self._hub.listen(self.on_change)
+                self._closed = False
+                self._in_flight = 0
+                self._hub.listen(self.on_change)
                 self._show(message)
             case "got":
                 self._in_flight = max(0, self._in_flight - 1)
             case "test":
                 self._start(self._test(message.get("window")))
+            case "bye":
+                self.close()
 
     def on_change(self) -> None:
         """Something is new in the hub."""
-        if self._pending or self._in_flight >= MAX_IN_FLIGHT:
+        if self._pending:
+            return
+        if self._in_flight >= MAX_IN_FLIGHT:
+            if time.monotonic() - self._heard_s > SILENT_S:
+                self.close()
             return
         self._pending = True
         self._schedule(self.flush)
@@ -77,7 +93,8 @@ class Session:
         self._send(self.update())
 
     def close(self) -> None:
-        """The page is gone."""
+        """The page is gone: nothing is held for it any more. May be called twice."""
+        self._closed = True
         self._hub.unlisten(self.on_change)
         self._leave()
         for task in self._tasks:

@@ -37,9 +37,12 @@ export class Chart {
     this.reset()
   }
 
+  // another window over the same bars, or the same view anew, keeps the zoom
   show(view) {
+    const kept = this.view && this.view.pair === view.pair && this.view.interval === view.interval ? [this.range, this.span] : [null, null]
     this.view = view
-    this.clear()
+    this.clear();
+    [this.range, this.span] = kept
   }
 
   apply(parts) {

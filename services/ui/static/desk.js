@@ -155,6 +155,7 @@ function onMessage(message) {
   feed.hear(null)
   if (message.type === "update") onUpdate(message)
   else if (message.type === "view") onView(message)
+  else if (message.type === "again") send({ type: "show", ...wanted() })
   else if (message.type === "notice") notice(message.text)
   else if (message.view === view?.view) {
     if (message.type === "refused") {
@@ -170,6 +171,9 @@ node("pair").addEventListener("change", (event) => choose({ pair: event.target.v
 node("swap").addEventListener("click", () => view && choose({ pair: view.pair.split("~").reverse().join("~"), window: null }))
 node("window").addEventListener("change", (event) => choose({ window: event.target.value }))
 node("choose").addEventListener("submit", (event) => event.preventDefault())
+// let the server forget this page at once; one that the browser brings back from its cache starts anew
+window.addEventListener("pagehide", () => send({ type: "bye" }))
+window.addEventListener("pageshow", (event) => event.persisted && location.reload())
 window.addEventListener("popstate", () => send({ type: "show", ...wanted() }))
 
 document.addEventListener("keydown", (event) => {

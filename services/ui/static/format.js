@@ -12,7 +12,7 @@ export function fixed(value, decimals) {
 export function significant(value, digits) {
   const number = Number(value)
   if (value === null || value === undefined || !Number.isFinite(number)) return "–"
-  if (number === 0) return "0"
+  if (Math.abs(number) < 1e-10) return "0"
   const decimals = Math.max(0, Math.min(12, digits - 1 - Math.floor(Math.log10(Math.abs(number)))))
   return fixed(number, decimals)
 }
