@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import orjson
 
@@ -21,7 +23,7 @@ from shared.messages import Event
 from shared.runtime import Service, pause, run_service, serve_http, until_stopped
 
 _RETRY_S = 0.5
-_LAST_WORDS_S = 3.0
+_LAST_WORDS_S = 2.0
 
 
 async def body(service: Service[IngestorSettings]) -> None:
@@ -55,7 +57,8 @@ async def _ingest(service: Service[IngestorSettings], desk: Desk) -> None:
         source = _source(service, choice, followed, bus, intake)
         desk.bus, desk.source = bus, source
         health.ready("source")
-        await until_stopped(stop, intake.run(stop), run_trimming(bus, log, stop), _feed(service, source))
+        jobs = (intake.run(stop), run_trimming(bus, log, stop), _feed(service, source))
+        await until_stopped(stop, *(_ended_by(stop, job) for job in jobs))
         try:
             async with asyncio.timeout(_LAST_WORDS_S):
                 await writer.flush()
@@ -64,6 +67,20 @@ async def _ingest(service: Service[IngestorSettings], desk: Desk) -> None:
     finally:
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
+
+
+async def _ended_by(stop: asyncio.Event, job: Coroutine[Any, Any, None]) -> None:
+    """Run a job that ends by itself after `stop`; but when Redis is away it may wait for room in the queue for ever."""
+    task = asyncio.create_task(job)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.wait({task}, timeout=_LAST_WORDS_S)
+    if task.done():
+        task.result()
+        return
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _announce(service: Service[IngestorSettings], bus: Bus, choice: Choice, intake: Intake) -> list[str]:

@@ -29,6 +29,7 @@ class BinanceFeed:
         self._links: dict[Link, asyncio.Task[None]] = {}
         self._listing: Listing | None = None
         self._stop = asyncio.Event()
+        self._started = False
         self._up = health.gauge("feed_up", "1 while trades arrive on every connection")
         health.gauge("feed_connections", "Connections to the venue").set_function(lambda: len(self._links))
         health.gauge("feed_reconnects", "Times that connections to the venue were made again").set_function(
@@ -42,6 +43,7 @@ class BinanceFeed:
         symbols = await self._listed(stop)
         await self._intake.bus.follow_symbols(symbols, replace=True)
         await self._carry(symbols)
+        self._started = True
         while not stop.is_set():
             if not self._links:
                 self._health.unready("feed", "no symbol is followed")
@@ -98,8 +100,8 @@ class BinanceFeed:
 
     def _changed(self, link: Link) -> None:
         """A link went up or down."""
-        if not self._stop.is_set():
-            name = f"{len(link.symbols)} streams, {link.symbols[0]} first" if link.symbols else "no streams left"
+        if not self._stop.is_set() and link.symbols:
+            name = f"{len(link.symbols)} streams, {link.symbols[0]} first"
             if link.up:
                 self._log.info("feed up", connection=name)
                 self._intake.declare(Event("feed_up", self._intake.clock_ms, f"trades arrive ({name})"))
@@ -114,6 +116,8 @@ class BinanceFeed:
             self._health.ready("feed")
 
     async def follow(self, symbols: Sequence[str]) -> None:
+        if not self._started:
+            raise Unavailable("the feed is still starting")
         if self._listing is None:
             try:
                 self._listing = await binance_rest.listing(self._settings.binance_rest_url)

@@ -15,7 +15,7 @@ from shared.log import Log
 from shared.messages import Event
 from shared.runtime import pause
 
-_WATERMARKS_S = 0.1
+_TURN_S = 0.1
 _FIGURES_S = 1.0
 _REJECTED_S = 10.0
 _EVENTS = 10_000
@@ -121,12 +121,22 @@ class Intake:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Store watermarks, publish events and keep the figures until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._store_watermarks(stop))
+            group.create_task(self._report(stop))
+
+    async def _store_watermarks(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            async with self._lock:
+                await self._writer.add_watermarks(self._door.watermarks())
+            await pause(stop, _TURN_S)
+
+    async def _report(self, stop: asyncio.Event) -> None:
+        # Apart from the watermarks, for those wait while the queue is full, and just then health must tell.
         figures_at = time.monotonic()
         rejected_at = -math.inf
         written = duplicates = 0
         while not stop.is_set():
-            async with self._lock:
-                await self._writer.add_watermarks(self._door.watermarks())
             if self._writer.connected:
                 self._health.ready("redis")
             else:
@@ -145,17 +155,15 @@ class Intake:
                     self.declare(Event("rejected", self.clock_ms, reason, affected=count))
                 self._rejected.clear()
             await self._publish_events()
-            await pause(stop, _WATERMARKS_S)
+            await pause(stop, _TURN_S)
 
     async def _publish_events(self) -> None:
         while self._events:
-            event = self._events[0]
-            if not event.bar_ms:
-                if not self.clock_ms:
-                    return
-                event = event._replace(bar_ms=self.clock_ms)
-            try:
-                await self.bus.publish(event)
-            except Unavailable:
+            if not (self._events[0].bar_ms or self.clock_ms):
                 return
-            self._events.popleft()
+            event = self._events.popleft()
+            try:
+                await self.bus.publish(event if event.bar_ms else event._replace(bar_ms=self.clock_ms))
+            except Unavailable:
+                self._events.appendleft(event)
+                return

@@ -11,7 +11,7 @@ from services.ingestor.intake import Intake
 from services.ingestor.passes import Extent, Pass, Place, Start
 from services.ingestor.recording import read_lines
 from services.ingestor.settings import IngestorSettings
-from shared.errors import BadInput
+from shared.errors import BadInput, Unavailable
 from shared.health import Health
 from shared.intervals import interval_ms
 from shared.log import Log
@@ -72,11 +72,11 @@ class Replay:
         extent = await asyncio.to_thread(lambda: passes.extent(print_ for _, print_ in recorded_prints(self._path)))
         if not extent.prints:
             raise BadInput(f"{self._path} holds no trades")
-        self._extent = extent
         symbols = self._present(extent)
         await self._intake.open(symbols)
         await self._intake.bus.follow_symbols(symbols, replace=True)
         self._symbols = set(symbols)
+        self._extent = extent
         start, paced_from_ns = await self._resume(extent, symbols)
         current = start.first
         self._health.ready("feed")
@@ -173,7 +173,9 @@ class Replay:
         await self._intake.end(sorted(self._symbols), extent.last_ms + ended.shift_ms + 1)
 
     async def follow(self, symbols: Sequence[str]) -> None:
-        missing = [symbol for symbol in symbols if self._extent is not None and symbol not in self._extent.ids]
+        if self._extent is None:
+            raise Unavailable("the recording is still being read")
+        missing = [symbol for symbol in symbols if symbol not in self._extent.ids]
         if missing:
             raise BadInput(f"the recording does not hold {', '.join(missing)}")
         await self._intake.open(symbols)

@@ -465,6 +465,29 @@ def test_it_waits_for_a_redis_that_is_not_there_yet(redis_server: OwnRedis, tmp_
         client.close()
 
 
+def test_it_stops_in_time_with_a_full_queue_and_without_redis(redis_server: OwnRedis, tmp_path: Path) -> None:
+    made = Ingestors(redis_server.url, tmp_path)
+    try:
+        ingestor = made.start(source="simulator", simulator_symbols=2, simulator_rate=50_000)
+        wait_until_sync(lambda: _figure(ingestor, "ticks_published_total") > 50_000, 30, "it runs")
+        redis_server.kill()
+        wait_until_sync(lambda: _figure(ingestor, "ticks_queued") >= 50_000, 30, "the queue is full")
+        wait_until_sync(lambda: ingestor.get("/readyz").status_code == 503, 10, "it is not ready")
+        assert ingestor.stop() == 0
+    finally:
+        for process in made.processes:
+            process.kill()
+
+
+def _figure(process: ServiceProcess, name: str) -> float:
+    """A metric's value, 0 before the process answers."""
+    try:
+        lines = process.get("/metrics").text.splitlines()
+    except httpx.TransportError:
+        return 0.0
+    return next((float(line.split()[1]) for line in lines if line.startswith(f"pairstream_{name} ")), 0.0)
+
+
 # -- trimming ----------------------------------------------------------------------------------------------------------------
 
 
