@@ -9,8 +9,6 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from statsmodels.tools.sm_exceptions import CollinearityWarning
-from statsmodels.tsa.stattools import adfuller, coint
 
 from services.analytics.regression import Floats, Line, fit_line
 from services.analytics.spread import CONSTANT
@@ -82,6 +80,8 @@ def _reason_to_refuse(y: Floats, x: Floats) -> str:
 
 
 def _adf_of_spread(spread: Floats, scale: float) -> dict[str, Any]:
+    from statsmodels.tsa.stattools import adfuller
+
     head = {"name": "ADF of the spread", "null": _ADF_NULL}
     if float(np.std(spread)) < CONSTANT * scale:
         return {**head, "refused": "the spread does not change"}
@@ -103,6 +103,9 @@ def _adf_of_spread(spread: Floats, scale: float) -> dict[str, Any]:
 
 
 def _engle_granger(name: str, y: Floats, x: Floats) -> dict[str, Any]:
+    from statsmodels.tools.sm_exceptions import CollinearityWarning
+    from statsmodels.tsa.stattools import adfuller, coint
+
     head = {"name": name, "null": _EG_NULL}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollinearityWarning)

@@ -49,15 +49,12 @@ async def json_rows(bus: Bus, channel: Channel, span: Span, limit: int) -> list[
     newest_first = span.from_ms is None
     found = await bus.entries(channel, span.start, span.end, limit, newest_first=newest_first)
     topic = TOPICS[channel.topic]
-    kinds = {spec.name: spec.kind for spec in wire_specs(topic)}
-    kinds["time_ms"] = "integer"
+    structured = {spec.name for spec in wire_specs(topic) if spec.kind == "json"}
     rows = []
     for entry_id, fields in reversed(found) if newest_first else found:
         row: dict[str, Any] = {"id": entry_id, topic.time: int(entry_id.partition("-")[0])}
         for name, text in fields.items():
-            numeric = kinds.get(name) in ("integer", "decimal", "float") and csv_text.is_number(text)
-            raw = numeric or kinds.get(name) == "json"
-            row[name] = orjson.Fragment(text) if raw else text
+            row[name] = orjson.Fragment(text) if name in structured or csv_text.is_number(text) else text
         rows.append(row)
     return rows
 
