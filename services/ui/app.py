@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from services.ui.offline import CDN_ROOT, DIST_DIR, JSComponent, get_server, pn
 from services.ui.session import Session
 from services.ui.settings import UiSettings
 from services.ui.views.summary import descriptions
-from shared import __version__
 from shared.runtime import Service
 
 _HERE = Path(__file__).parent
@@ -54,6 +54,8 @@ class Pages:
         self._analytics = analytics
         self._template = (_HERE / "templates/desk.html").read_text(encoding="utf-8")
         self._full = (_HERE / "templates/full.html").read_text(encoding="utf-8")
+        content = b"".join(path.read_bytes() for path in sorted((_HERE / "static").iterdir()))
+        self._version = sha256(content).hexdigest()[:12]
         plotly = next((_DIST / "bundled/plotlyplot").glob("plotly-*.min.js"))
         self._plotly = f"{CDN_ROOT.strip('/')}/{pn.__version__}/dist/{plotly.relative_to(_DIST).as_posix()}"
 
@@ -70,7 +72,7 @@ class Pages:
         pn.state.on_session_destroyed(lambda _context: session.close())
         template = pn.Template(self._template)
         template.add_panel("desk", desk)
-        template.add_variable("version", __version__)
+        template.add_variable("version", self._version)
         template.add_variable("plotly", self._plotly)
         template.add_variable("descriptions", descriptions())
         return template
@@ -93,10 +95,11 @@ def make_server(service: Service[UiSettings], hub: Hub, analytics: Analytics) ->
         loop=IOLoop.current(),
         title="Pairstream",
         location=False,
-        extra_patterns=routes(service.health, analytics, static),
         unused_session_lifetime_milliseconds=_UNUSED_SESSION_MS,
         check_unused_sessions_milliseconds=5_000,
     )
+    # handlers of a host come before the application's own, Bokeh's uncompressed static files among them
+    server._tornado.add_handlers(r".*", routes(service.health, analytics, static))
     server._tornado.add_transform(SecurityHeaders)
     return server
 
