@@ -3,7 +3,7 @@
 import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import ParamSpec
+from typing import NamedTuple, ParamSpec
 
 import typer
 
@@ -15,8 +15,18 @@ from shared.stack.state import redis_url
 Parameters = ParamSpec("Parameters")
 
 
+class Place(NamedTuple):
+    """Where a verb looks."""
+
+    bus: Bus
+    follows: bool
+    """Whether the namespace is the one of the source, which may change."""
+    known: bool
+    """Whether there is a namespace yet: before its first tick the ingestor says what it runs on."""
+
+
 @asynccontextmanager
-async def place(namespace: str | None) -> AsyncIterator[Bus]:
+async def place(namespace: str | None) -> AsyncIterator[Place]:
     """The running stack's Redis, else that of the settings.
 
     In the namespace that is asked for, else that of the settings, else that of the source. Raises `SettingsError`
@@ -24,10 +34,11 @@ async def place(namespace: str | None) -> AsyncIterator[Bus]:
     """
     settings = load(Settings)
     async with open_bus(redis_url(settings), settings.keyspace(settings.namespace)) as bus:
-        if namespace is None:
-            source = None if settings.namespace else await bus.source()
-            namespace = source.namespace if source else settings.namespace
-        yield bus.within(namespace)
+        if namespace is not None or settings.namespace:
+            yield Place(bus if namespace is None else bus.within(namespace), follows=False, known=True)
+        else:
+            source = await bus.source()
+            yield Place(bus.within(source.namespace) if source else bus, follows=True, known=source is not None)
 
 
 def answering(verb: Callable[Parameters, int]) -> Callable[Parameters, int]:

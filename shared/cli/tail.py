@@ -3,6 +3,7 @@
 import asyncio
 import os
 import select
+import signal
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -30,6 +31,8 @@ class ReaderGone(Exception):
 @answering
 def tail(topic: str, last: int, namespace: str | None) -> int:
     """Print the last entries of a topic and then the new ones, until Ctrl-C or until the reader of the pipe has gone."""
+    # Ctrl-C ends it there and then, like any filter: there is nothing to put away, and a cancelled command may hold it up.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         asyncio.run(_tail(topic, last, namespace))
     except (ReaderGone, BrokenPipeError):
@@ -59,35 +62,58 @@ def line_of(channel: Channel, entry_id: str, fields: Mapping[str, str]) -> bytes
 
 
 async def _tail(topic: str, last: int, namespace: str | None) -> None:
-    async with place(namespace) as bus:
-        keyspace, channel = find_channel(topic, bus.keyspace)
-        bus = bus.within(keyspace.namespace)
+    printed: dict[Keyspace, str] = {}
+    reached = False
+    away = False
+    while True:
+        try:
+            async with place(namespace) as (bus, follows, known):
+                keyspace, channel = find_channel(topic, bus.keyspace)
+                follows = follows and topic.partition(":")[0] in TOPICS
+                if away:
+                    typer.echo("pairstream: Redis is back", err=True)
+                    away = False
+                if known or not follows:
+                    await _follow(bus.within(keyspace.namespace), channel, last, printed, follows=follows)
+                elif not reached:
+                    typer.echo("pairstream: waiting for the ingestor to say what it runs on", err=True)
+            reached = True
+        except Unavailable as error:
+            if not reached and not printed:
+                raise
+            if not away:
+                typer.echo(f"pairstream: {error}; trying again", err=True)
+            away = True
+        _check_reader()
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _follow(bus: Bus, channel: Channel, last: int, printed: dict[Keyspace, str], *, follows: bool) -> None:
+    """Print what comes, for ever, or with `follows` until the source moves to another namespace.
+
+    `printed`: keyspace → id of the last entry that was printed from it; kept up to date.
+    """
+    if bus.keyspace not in printed:
         newest = await bus.last_id(channel)
         if newest is None:
             await _say_that_it_waits(bus, channel)
         shown = await bus.entries(channel, end=newest, count=last, newest_first=True) if newest and last else []
         _print([line_of(channel, entry_id, fields) for entry_id, fields in reversed(shown)])
-        after = newest or "0"
-        away = False
+        printed[bus.keyspace] = newest or "0"
+    reader = await StreamReader.open(bus.url, bus.keyspace)
+    try:
+        reader.follow({channel: printed[bus.keyspace]})
         while True:
-            try:
-                reader = await StreamReader.open(bus.url, bus.keyspace)
-                try:
-                    reader.follow({channel: after})
-                    while True:
-                        for read in await reader.read(_BLOCK_MS):
-                            after = read.entries[-1][0]
-                            _print([line_of(channel, entry_id, _pairs(flat)) for entry_id, flat in read.entries])
-                        away = False
-                        if _reader_gone():
-                            raise ReaderGone
-                finally:
-                    await reader.close()
-            except Unavailable as error:
-                if not away:
-                    typer.echo(f"pairstream: {error}; trying again", err=True)
-                away = True
-                await asyncio.sleep(_RETRY_S)
+            for read in await reader.read(_BLOCK_MS):
+                _print([line_of(channel, entry_id, _pairs(flat)) for entry_id, flat in read.entries])
+                printed[bus.keyspace] = read.entries[-1][0]
+            _check_reader()
+            source = await bus.source() if follows else None
+            if source is not None and source.namespace != bus.keyspace.namespace:
+                typer.echo(f"pairstream: the source is now {source.source}, namespace {source.namespace or '(none)'}", err=True)
+                return
+    finally:
+        await reader.close()
 
 
 async def _say_that_it_waits(bus: Bus, channel: Channel) -> None:
@@ -105,8 +131,9 @@ def _print(lines: list[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _reader_gone() -> bool:
-    """Whether the other end of the pipe is closed: a quiet topic would not tell by writing."""
+def _check_reader() -> None:
+    """Raises `ReaderGone` if the other end of the pipe is closed: a quiet topic would not tell by writing."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
-    return any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0))
+    if any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0)):
+        raise ReaderGone

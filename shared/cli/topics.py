@@ -54,7 +54,7 @@ def utc(ms: int) -> str:
 
 
 async def _gather(namespace: str | None) -> tuple[str, list[Line], str]:
-    async with place(namespace) as bus:
+    async with place(namespace) as (bus, _, _):
         return bus.url, await existing(bus), bus.keyspace.namespace
 
 

@@ -222,6 +222,10 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Services first, then Redis, which writes its data out; whoever does not end in time is killed."""
+        if not self._services:
+            await self._end_children([self._redis] if self._redis else [], _REDIS_GRACE_S)
+            self._state.drop_run()
+            return
         self._display.say("stopping", "good")
         await self._end_children(list(self._services.values()), _SERVICES_GRACE_S)
         await self._end_children([self._redis] if self._redis else [], _REDIS_GRACE_S)

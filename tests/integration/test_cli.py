@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,9 +103,9 @@ def test_tail_prints_the_last_ones_and_follows(terminal: Terminal, client: Any) 
     entry = read_line(following.stdout)
     assert entry["open_time_ms"] == 1721336700000
     assert (entry["symbol"], entry["interval"], entry["close"], entry["status"]) == ("BTCUSDT", "1m", 100.5, "complete")
-    following.send_signal(2)
+    following.send_signal(signal.SIGINT)
     _, said = following.communicate(timeout=20)
-    assert following.returncode in (0, 130)
+    assert following.returncode == -signal.SIGINT
     assert said == b""
 
 
@@ -130,9 +131,24 @@ def test_tail_waits_for_a_topic_that_is_not_there_yet(terminal: Terminal, client
     assert read_line(following.stdout)["symbol"] == "SOLUSDT"
 
 
+def test_tail_waits_for_the_source_and_follows_it(terminal: Terminal, redis_url: str) -> None:
+    following = terminal.begin("tail", "bars:1m:BTCUSDT", "-n", "1")
+    assert following.stderr is not None
+    assert b"waiting for the ingestor" in following.stderr.readline()
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        add_bar(client, 0, "simulator:bars:1m:BTCUSDT")
+        add_bar(client, 1, "bars:1m:BTCUSDT")
+        client.hset("pairstream:source", mapping={"source": "simulator", "namespace": "simulator"})
+        assert read_line(following.stdout)["id"] == "1721336400000-0"
+        client.hset("pairstream:source", mapping={"source": "binance", "namespace": ""})
+        assert b"the source is now binance" in following.stderr.readline()
+        assert read_line(following.stdout)["id"] == "1721336460000-0"
+
+
 def test_tail_outlives_a_restart_of_redis(terminals: list[Terminal], tmp_path: Path, redis_server: OwnRedis) -> None:
     terminals.append(Terminal(tmp_path, redis_server.url))
     with redis.Redis.from_url(redis_server.url, decode_responses=True) as client:
+        client.hset("pairstream:source", mapping={"source": "binance", "namespace": ""})
         add_bar(client, 0, "bars:1m:BTCUSDT")
         following = terminals[0].begin("tail", "bars:1m:BTCUSDT")
         assert read_line(following.stdout)["id"] == "1721336400000-0"
