@@ -12,7 +12,7 @@ from tornado.ioloop import IOLoop
 
 from services.ui.commands import Analytics
 from services.ui.feed import Hub
-from services.ui.http import SecurityHeaders, routes
+from services.ui.handlers import SecurityHeaders, routes
 from services.ui.offline import CDN_ROOT, DIST_DIR, JSComponent, get_server, pn
 from services.ui.session import Session
 from services.ui.settings import UiSettings
