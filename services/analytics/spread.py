@@ -10,6 +10,10 @@ from services.analytics.regression import Floats
 CONSTANT = 1e-12
 """A deviation below this share of the scale of what was subtracted is rounding, not movement."""
 
+NO_MEAN = 1e-9
+"""A mean below this share of the deviation is the rounding of a zero (residuals of a fit with intercept): given as 0, so
+that the digits of noise are not published, which differ between machines."""
+
 
 class Location(NamedTuple):
     """Where a value stands. Mean and deviation are in the units of the spread."""
@@ -38,4 +42,5 @@ def locate(value: float, spread: Floats, scale: float) -> Location | None:
     mean = float(np.add.reduce(spread)) / rows
     deviation = spread - mean
     std = sqrt(float(np.add.reduce(deviation * deviation)) / (rows - 1))
-    return Location(mean, std, None if std < CONSTANT * scale else (value - mean) / std)
+    zscore = None if std < CONSTANT * scale else (value - mean) / std
+    return Location(mean if abs(mean) > NO_MEAN * std else 0.0, std, zscore)

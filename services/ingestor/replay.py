@@ -56,7 +56,7 @@ class Replay:
         self._loop = settings.replay_loop
         self._largest_ms = interval_ms(settings.intervals[-1])
         shortest = settings.intervals[0]
-        self._burst_ns = (settings.window_bars(shortest) + WARM_UP_BARS) * interval_ms(shortest) * 1_000_000
+        self._history_ns = (settings.window_bars(shortest) + WARM_UP_BARS) * interval_ms(shortest) * 1_000_000
         self._wanted = wanted
         self._intake = intake
         self._health = health
@@ -77,7 +77,8 @@ class Replay:
         await self._intake.bus.follow_symbols(symbols, replace=True)
         self._symbols = set(symbols)
         self._extent = extent
-        start, paced_from_ns = await self._resume(extent, symbols)
+        start, resumed_ns = await self._resume(extent, symbols)
+        paced_from_ns = max(resumed_ns, self._history_ns)
         current = start.first
         self._health.ready("feed")
         self._log.info("replay", recording=self._path.name, trades=extent.prints, symbols=len(symbols), first_pass=current.number)
@@ -93,7 +94,10 @@ class Replay:
                 self._log.info("the recording has ended; start again to play it once more")
                 await stop.wait()
                 return
-            current, paced_from_ns = passes.following(extent, self._largest_ms, current), 0
+            current = passes.following(extent, self._largest_ms, current)
+            # A recording shorter than the history would go round and round without ever being paced.
+            span_ns = (extent.last_ms - extent.first_ms) * 1_000_000
+            paced_from_ns = self._history_ns if span_ns > self._history_ns else 0
 
     def _present(self, extent: Extent) -> list[str]:
         wanted = list(self._wanted)
@@ -137,7 +141,6 @@ class Replay:
     async def _play(self, extent: Extent, current: Pass, paced_from_ns: int, stop: asyncio.Event) -> None:
         """One pass. What Redis has already is refused at the door, which by the way learns how far time had got."""
         counts = {symbol: extent.count(symbol) for symbol in extent.ids}
-        paced_from_ns = max(paced_from_ns, self._burst_ns)
         refused: list[str] = []
         batch: list[Print] = []
         started_ns: int | None = None

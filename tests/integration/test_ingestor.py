@@ -1,10 +1,12 @@
 """The ingestor as a process on a real Redis: live over a mock exchange, replay, simulator, and what happens when it is killed."""
 
 import asyncio
+import gzip
 import json
 import signal
+import time
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,7 @@ from shared.bus import open_bus
 from shared.topics import Keyspace
 from tests.mock_exchange import MockExchange, made_up_trades, recorded_trades
 from tests.processes import ServiceProcess
-from tests.recording import SYMBOLS, Trade, trades
+from tests.recording import RECORDING, SYMBOLS, Trade, trades
 from tests.redis_servers import OwnRedis
 from tests.ticks import stream
 from tests.waiting import wait_until, wait_until_sync
@@ -351,6 +353,22 @@ def test_replay_publishes_the_window_at_once_and_goes_on_at_its_pace(client: "re
     assert written(client, "replay") < at_once + sum(360 < t.after_s < 380 for t in rows)
     first, last = (int(ticks(client, "BTCUSDT", "replay")[i][0].partition("-")[0]) for i in (0, -1))
     assert last - first > 355_000
+
+
+def test_a_recording_shorter_than_the_window_is_published_at_once_only_the_first_time(
+    client: "redis.Redis[str]", ingestors: Ingestors, tmp_path: Path
+) -> None:
+    rows = recorded_trades()
+    short = sum(t.after_s <= 30 for t in rows)
+    recording = tmp_path / "short.wslines"
+    with gzip.open(RECORDING, "rt") as lines:
+        recording.write_text("".join(islice(lines, short)))
+    ingestors.start(source="replay", replay=recording)
+    wait_until_sync(lambda: written(client, "replay") > short, 20, "the second pass has begun")
+    began = time.monotonic()
+    wait_until_sync(lambda: written(client, "replay") > short + sum(t.after_s <= 3 for t in rows), 20, "three seconds of it")
+    assert time.monotonic() - began > 2
+    assert written(client, "replay") < 2 * short
 
 
 def test_replay_of_the_named_symbols_only(client: "redis.Redis[str]", ingestors: Ingestors) -> None:
