@@ -3,5 +3,11 @@
 import sys
 from urllib.request import urlopen
 
-with urlopen(f"http://127.0.0.1:{int(sys.argv[1])}/healthz", timeout=4) as answer:
-    sys.exit(answer.status != 200)
+
+def main() -> None:
+    with urlopen(f"http://127.0.0.1:{int(sys.argv[1])}/healthz", timeout=4) as answer:
+        sys.exit(answer.status != 200)
+
+
+if __name__ == "__main__":
+    main()
