@@ -291,7 +291,7 @@ async def test_auto_falls_back_to_the_replay_and_says_why(client: "redis.Redis[s
     record = client.hgetall("pairstream:source")
     assert (record["source"], record["namespace"]) == ("replay", "replay")
     assert reason in record["reason"]
-    (changed,) = events(client, "source_changed", namespace="replay")
+    (changed,) = await wait_until(lambda: events(client, "source_changed", namespace="replay"), 10, "it is declared")
     assert reason in changed["reason"]
     assert abs(int(changed["bar_ms"]) - trades()[0].time_ms) < 600_000
 
