@@ -34,15 +34,10 @@ class Tail(NamedTuple):
     trade_id: int
 
 
-class _Item(NamedTuple):
-    """A command in the queue: a tick, or watermarks."""
-
-    symbol: str
-    """Empty for watermarks."""
-    tail: Tail
-    packed: str
-    watermarks: tuple[str, Sequence[str]] | None = None
-    """Key of their hash, then symbols and texts in turn."""
+_Item = tuple[str, int, int, str, tuple[str, Sequence[str]] | None]
+"""A command in the queue, a tick or watermarks: symbol, entry id's ms and trade id, packed; then for watermarks (without a
+symbol) the key of their hash, and symbols and texts in turn. A plain tuple, for the garbage collector leaves those of plain
+things alone, and hundreds of thousands are kept."""
 
 
 def pack_tick(key: str, tick: Tick, ms: int) -> str:
@@ -76,7 +71,7 @@ def pack_tick(key: str, tick: Tick, ms: int) -> str:
 
 
 def _watermark_item(key: str, flat: Sequence[str]) -> _Item:
-    return _Item("", Tail(0, 0), pack("HSET", key, *flat).decode(), (key, flat))
+    return "", 0, 0, pack("HSET", key, *flat).decode(), (key, flat)
 
 
 def _order(watermark: str | None) -> tuple[int, bool]:
@@ -151,7 +146,7 @@ class TickWriter:
             key = self._keys.get(symbol)
             if key is None:
                 key = self._keys[symbol] = self._keyspace.key(Channel(TICKS.name, (symbol,)))
-            self._queue.append(_Item(symbol, Tail(ms, tick.trade_id), pack_tick(key, tick, ms)))
+            self._queue.append((symbol, ms, tick.trade_id, pack_tick(key, tick, ms), None))
         self._woken()
 
     async def add_watermarks(self, watermarks: Mapping[str, str]) -> None:
@@ -200,11 +195,11 @@ class TickWriter:
     async def _rejoin(self, connection: Connection) -> None:
         """Put back what Redis has lost of the last minute, before anything else is sent: ticks, then watermarks."""
         kept = [item for _, items in self._ring for item in items]
-        symbols = sorted({item.symbol for item in kept if item.symbol})
+        symbols = sorted({item[0] for item in kept if item[0]})
         tails = await self._tails(connection, symbols)
         self._ring.clear()
         self._ring_ticks = 0
-        lost = [item for item in kept if item.symbol and (item.symbol not in tails or item.tail > tails[item.symbol])]
+        lost = [item for item in kept if item[0] and (item[0] not in tails or item[1:3] > tails[item[0]])]
         for key, texts in self._watermarks.items():
             stored = await connection.call("HMGET", key, *texts)
             behind = [pair for pair, was in zip(texts.items(), stored, strict=True) if _order(pair[1]) > _order(was)]
@@ -223,22 +218,22 @@ class TickWriter:
             except TimeoutError:
                 await connection.call("PING")  # a Redis that went away, or came back with less, is noticed in quiet times too
         items = list(islice(self._queue, _BATCH))
-        body = "".join([item.packed for item in items])
+        body = "".join([packed for _, _, _, packed, _ in items])
         connection.write(f"*1\r\n$5\r\nMULTI\r\n{body}*1\r\n$4\r\nEXEC\r\n".encode())
         await connection.drain()
         *_, results = await connection.replies(len(items) + 2)
         if isinstance(results, hiredis.ReplyError) or results is None:
             raise Unavailable(f"Redis refused a batch of ticks: {results}")
         written = 0
-        for item, result in zip(items, results, strict=True):
+        for (_, _, _, _, watermarks), result in zip(items, results, strict=True):
             if isinstance(result, hiredis.ReplyError):
                 if "equal or smaller" not in str(result):
                     raise Unavailable(f"Redis refused a tick: {result}")
                 self.duplicates += 1
-            elif item.watermarks is None:
+            elif watermarks is None:
                 written += 1
             else:
-                key, flat = item.watermarks
+                key, flat = watermarks
                 self._watermarks.setdefault(key, {}).update(zip(flat[::2], flat[1::2], strict=True))
         for _ in items:
             self._queue.popleft()
