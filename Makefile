@@ -20,7 +20,7 @@ lint: env-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 # What is written from the code: docs/asyncapi.json, .env.example, the settings table of the README.
 generated: env-dev
