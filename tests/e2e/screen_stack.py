@@ -17,6 +17,7 @@ from tests.redis_servers import OwnRedis
 NAMESPACE = "simulator"
 PAIR, OTHER_PAIR = "ETHUSDT~BTCUSDT", "SOLUSDT~BNBUSDT"
 WINDOW = 60
+Z_ENTER = 1.5
 HISTORY = 300
 HOLE_AT = 200
 HOLE_S = 20
@@ -41,9 +42,9 @@ class ScreenStack:
         self.client.sadd(f"{NAMESPACE}:symbols", *symbols)
         common = {"redis_url": self.redis.url, "pairs": f"{PAIR},{OTHER_PAIR}", "window": WINDOW, "intervals": "1s,1m,5m"}
         self.analytics = ServiceProcess("analytics", directory, **common)
-        self.alerter = ServiceProcess("alerter", directory, **common, z_enter=1.5)
+        self.alerter = ServiceProcess("alerter", directory, **common, z_enter=Z_ENTER)
         url = f"http://127.0.0.1:{self.analytics.port}"
-        self.ui = ServiceProcess("ui", directory, **common, z_enter=1.5, analytics_url=url)
+        self.ui = ServiceProcess("ui", directory, **common, z_enter=Z_ENTER, analytics_url=url)
         self._trading = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._trade, daemon=True)

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.builders import START_MS
-from tests.e2e.screen_stack import HOLE_AT, HOLE_S, NAMESPACE, OTHER_PAIR, PAIR, WINDOW, ScreenStack
+from tests.e2e.screen_stack import HOLE_AT, HOLE_S, NAMESPACE, OTHER_PAIR, PAIR, WINDOW, Z_ENTER, ScreenStack
 from tests.waiting import wait_until_sync
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 PLOT = "document.getElementById('plot')"
 BLUE, AMBER, VIOLET = (0x4A, 0xA8, 0xFF), (0xF5, 0xA5, 0x24), (0xB4, 0x8C, 0xFF)
 TEAL, RED = (0x2F, 0xBF, 0x9B), (0xF0, 0x61, 0x6D)
-LINES = {"Y": (BLUE, 300), "X": (AMBER, 300), "z": (VIOLET, 300), "correlation": (TEAL, 300), "threshold": (RED, 20)}
+LINES = {"Y": (BLUE, 300), "X": (AMBER, 300), "z": (VIOLET, 300), "correlation": (TEAL, 300)}
 """What is drawn in which colour, and how many pixels of it there are at least."""
 LONG_MS = 30_000
 
@@ -131,6 +131,17 @@ def pixels(page: Page, colour: tuple[int, int, int]) -> int:
     return int((np.abs(area - colour) < 40).all(axis=2).sum())
 
 
+def share_of_row(page: Page, zscore: float, colour: tuple[int, int, int]) -> float:
+    """Share of the columns of the chart that show about this hue where the z-score's axis is at this value."""
+    row = page.evaluate(f"(a => a._offset + a.l2p({zscore}))({PLOT}._fullLayout.yaxis4)")
+    image = np.asarray(Image.open(BytesIO(page.locator("#plot").screenshot())).convert("RGB"), dtype=int)
+    near = image[round(row) - 1 : round(row) + 2, :-90]
+    strongest = int(np.argmax(colour))
+    # thin lines are blended with what is under them: their hue stays
+    others = np.delete(near, strongest, axis=2).max(axis=2)
+    return float((near[:, :, strongest] > others + 15).any(axis=0).mean())
+
+
 def test_first_page_is_full(tab: Tab) -> None:
     page = tab.open()
     has_z(page)
@@ -142,6 +153,8 @@ def test_first_page_is_full(tab: Tab) -> None:
     expect(page.locator("#stat-coverage")).to_have_text(f"{WINDOW} of {WINDOW}")
     for name, (colour, least) in LINES.items():
         assert pixels(page, colour) >= least, f"{name} is not drawn"
+    for sign, colour in ((1, RED), (-1, TEAL)):
+        assert share_of_row(page, sign * Z_ENTER, colour) > 0.2, "the threshold is not drawn"
     assert "pair=ETHUSDT~BTCUSDT" in page.url
 
 

@@ -11,6 +11,8 @@ const FONT = "ui-monospace, 'JetBrains Mono', 'DejaVu Sans Mono', Menlo, monospa
 const ROWS = { price: [0.475, 1], zscore: [0.195, 0.445], correlation: [0, 0.165] }
 const FEWEST_BARS = 60
 const HOLD_MS = 250
+// the grid of bars restarts after a silence of the source of more than ten minutes
+const SILENCE_MS = 600_000
 const CONFIG = {
   displaylogo: false, scrollZoom: true, doubleClick: false, responsive: false, showTips: false,
   modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d"]],
@@ -68,7 +70,7 @@ export class Chart {
     this.soon()
   }
 
-  // back to everything there is, following
+  // back to everything since the grid last restarted, following; what was before is to the left
   reset() {
     this.range = null
     this.span = null
@@ -112,7 +114,7 @@ export class Chart {
     if (this.range) return this.range
     const width = this.view?.widthMs ?? 1000
     const [first, last] = this.extent() ?? [Date.now() - FEWEST_BARS * width, Date.now()]
-    const span = this.span ?? Math.max(last - first, FEWEST_BARS * width)
+    const span = this.span ?? Math.max(last - Math.max(first, this.series.y.restart(SILENCE_MS + width)), FEWEST_BARS * width)
     return [last - span, last + Math.max(width, span * 0.015)]
   }
 
@@ -272,7 +274,7 @@ export class Chart {
       tickfont: { family: FONT, size: 10.5, color: COLOURS.text }, ticks: "", automargin: false, ...extra,
     })
     const level = (value, colour, dash) => ({
-      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: value, y1: value, layer: "between", line: { color: colour, width: 1, dash },
+      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: value, y1: value, layer: "above", opacity: 0.75, line: { color: colour, width: 1, dash },
     })
     const title = (axisName, parts) => ({
       xref: "paper", x: 0, xanchor: "left", yref: `${axisName} domain`, y: 1, yanchor: "top", showarrow: false, align: "left", xshift: 4,

@@ -47,6 +47,13 @@ export class Series {
     return low
   }
 
+  // time of the first row after the last jump in time of more than so much
+  restart(jumpMs) {
+    const times = this.columns.time ?? []
+    for (let i = times.length - 1; i > 0; i--) if (times[i] - times[i - 1] > jumpMs) return times[i]
+    return times[0] ?? 0
+  }
+
   lastValue(name) {
     const column = this.columns[name] ?? []
     for (let i = column.length - 1; i >= 0; i--) if (Number.isFinite(column[i])) return column[i]
