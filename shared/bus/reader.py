@@ -7,6 +7,8 @@ from shared.bus.connection import Connection
 from shared.topics import Channel, Keyspace
 
 MAX_BLOCK_MS = 2_000
+_REPLY_ENTRIES = 20_000
+_LEAST_COUNT = 200
 
 
 class Read(NamedTuple):
@@ -35,7 +37,7 @@ class StreamReader:
 
     @classmethod
     async def open(cls, url: str, keyspace: Keyspace, count: int = 1000) -> "StreamReader":
-        """Raises `Unavailable`. `count` bounds the entries of one stream in one `read`."""
+        """Raises `Unavailable`. `count` bounds the entries of one stream in one `read`; with many streams it is less."""
         return cls(await Connection.open(url), keyspace, count)
 
     def follow(self, wanted: Mapping[Channel, str]) -> None:
@@ -58,11 +60,13 @@ class StreamReader:
         """What is new; waits up to `block_ms` (at most 2 s) if nothing is. Raises `Unavailable`."""
         if not self._offsets:
             return []
+        # A reader that is far behind in hundreds of streams must not make Redis build one reply of half a million entries.
+        count = min(self._count, max(_LEAST_COUNT, _REPLY_ENTRIES // len(self._offsets)))
         block = ("BLOCK", min(block_ms, MAX_BLOCK_MS)) if block_ms > 0 else ()
         reply = await self._connection.call(
             "XREAD",
             "COUNT",
-            self._count,
+            count,
             *block,
             "STREAMS",
             *self._keys.values(),
@@ -73,7 +77,7 @@ class StreamReader:
         for key, entries in reply or ():
             channel = self._channels[key]
             self._offsets[channel] = entries[-1][0]
-            found.append(Read(channel, entries, len(entries) < self._count))
+            found.append(Read(channel, entries, len(entries) < count))
         return found
 
     async def close(self) -> None:
