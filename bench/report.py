@@ -164,7 +164,8 @@ def _columns(results: Results) -> tuple[list[list[Load]], list[list[Load]]]:
 
 
 def _at(loads: Sequence[Load], rate: float) -> Load:
-    return next(load for load in loads if load.wanted == rate)
+    """The last load at this rate: one that was kept up with, if there is any."""
+    return [load for load in loads if load.wanted == rate][-1]
 
 
 def _highest(loads: Sequence[Load]) -> float:

@@ -17,6 +17,10 @@ STEP = 1.25
 """By how much the rate goes up until the chain does not keep up."""
 
 
+_TRIES = 3
+"""How often a chain must fail to keep up with a rate: something else on the machine may have got in the way."""
+
+
 class Plan(NamedTuple):
     """How much to measure."""
 
@@ -88,17 +92,16 @@ def _round(plan: Plan, name: str, say: Callable[[str], None]) -> Round:
 
 
 def _loads(stack: Stack, plan: Plan, name: str, say: Callable[[str], None]) -> list[Load]:
-    """The load at the plan's rate, then more and more until it is too much twice."""
-    say(f"{name}: {stack.name} at {plan.rate:,.0f} ticks/s")
-    loads = [run_load(stack, plan.rate, plan.seconds)]
-    rate = plan.rate * STEP
-    while rate <= plan.top_rate and loads[0].sustained:
-        for _ in range(2):  # something else on the machine may have got in the way
+    """The load at the plan's rate, then more and more until it is too much."""
+    loads: list[Load] = []
+    rate, seconds = plan.rate, plan.seconds
+    while rate <= plan.top_rate:
+        for _ in range(_TRIES):
             say(f"{name}: {stack.name} at {rate:,.0f} ticks/s")
-            loads.append(run_load(stack, rate, plan.seconds / 2))
+            loads.append(run_load(stack, rate, seconds))
             if loads[-1].sustained:
                 break
         else:
             break
-        rate *= STEP
+        rate, seconds = rate * STEP, plan.seconds / 2
     return loads
