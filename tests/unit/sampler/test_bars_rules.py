@@ -56,7 +56,17 @@ def test_the_watermark_closes_a_quiet_symbols_bars_and_folds_them() -> None:
 def test_a_hole_in_the_ids_marks_every_bar_that_it_may_touch_once_and_no_other() -> None:
     made = step()
     output = made.on_messages(
-        [batch([(10_100, 1, "5", "1"), (11_100, 2, "5", "1"), (13_100, 6, "5", "1"), (14_100, 7, "5", "1"), (20_000, 8, "5", "1")])]
+        [
+            batch(
+                [
+                    (10_100, 1, "5", "1"),
+                    (11_100, 2, "5", "1"),
+                    (13_100, 6, "5", "1"),
+                    (14_100, 7, "5", "1"),
+                    (20_000, 8, "5", "1"),
+                ]
+            )
+        ]
     )
     bars = [m for m in output.messages if isinstance(m, Bar)]
     assert [(b.open_time_ms, b.status, b.missing) for b in bars if b.interval == "1s"][:5] == [
@@ -69,13 +79,17 @@ def test_a_hole_in_the_ids_marks_every_bar_that_it_may_touch_once_and_no_other()
 
 def test_ids_that_are_accounted_for_make_no_gap() -> None:
     made = step()
-    output = made.on_messages([batch([(10_100, 1, "5", "1"), (11_100, 4, "5", "1"), (12_000, 5, "5", "1")], {1: (2, None, False)})])
+    output = made.on_messages(
+        [batch([(10_100, 1, "5", "1"), (11_100, 4, "5", "1"), (12_000, 5, "5", "1")], {1: (2, None, False)})]
+    )
     assert seen(output.messages) == [("1s", 10_000, "partial", 1), ("1s", 11_000, "complete", 1)]
 
 
 def test_a_trade_of_a_closed_bar_is_declared_late_and_left_out() -> None:
     made = step()
-    output = made.on_messages([batch([(10_100, 1, "5", "1"), (11_100, 2, "5", "1"), (10_900, 3, "9", "1"), (12_000, 4, "5", "1")])])
+    output = made.on_messages(
+        [batch([(10_100, 1, "5", "1"), (11_100, 2, "5", "1"), (10_900, 3, "9", "1"), (12_000, 4, "5", "1")])]
+    )
     assert seen(output.messages) == [("1s", 10_000, "partial", 1), ("1s", 11_000, "complete", 1)]
     (late,) = [m for m in output.messages if isinstance(m, Event)]
     assert (late.kind, late.symbol, late.first_id, late.last_id, late.affected) == ("late", "AAA", 3, 3, 1)
