@@ -121,7 +121,10 @@ def test_replay_at_fifty_times_the_speed(redis_url: str, tmp_path: Path, chains:
     assert_statistics(chain)
 
 
-@pytest.mark.parametrize("victim", [None, "sampler", "analytics"])
+@pytest.mark.parametrize(
+    "victim",
+    [None, pytest.param("sampler", marks=pytest.mark.long), pytest.param("analytics", marks=pytest.mark.long)],
+)
 async def test_the_recording_as_live_frames_of_an_exchange(
     redis_url: str, tmp_path: Path, chains: list[Chain], victim: str | None
 ) -> None:
@@ -150,10 +153,11 @@ async def test_the_recording_as_live_frames_of_an_exchange(
 
 @pytest.mark.parametrize("victim", ["ingestor", "sampler", "analytics"])
 def test_a_service_killed_in_the_middle_changes_nothing(redis_url: str, tmp_path: Path, chains: list[Chain], victim: str) -> None:
-    # 360 s of the recording are published at once; the rest at 10 times the speed leaves 12 s to kill in.
-    chain = Chain(redis_url, tmp_path, replay_speed=10).start()
+    # 360 s of the recording are published at once; the rest at 20 times the speed leaves 6 s to kill in, and what the
+    # restarts take.
+    chain = Chain(redis_url, tmp_path, replay_speed=20).start()
     chains.append(chain)
-    for paced in range(19_000, 24_000, 1_500):
+    for paced in (19_000, 21_000, 23_000):
         asyncio.run(wait_until(lambda: chain.ticks() >= paced, 60, f"{paced} ticks"))  # noqa: B023
         chain.services[victim].kill()
         chain.services[victim].start()
