@@ -1,4 +1,4 @@
-"""Writes what is written from the code: the AsyncAPI document, ``.env.example``, the settings of README and compose.
+"""Writes what is written from the code: AsyncAPI document, ``.env.example``, settings of README and compose, example of README.
 
 ``python tools/generate.py`` writes; ``--check`` writes nothing and fails if a file is not what would be written.
 """
@@ -100,6 +100,11 @@ def settings_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def example() -> str:
+    """The Python consumer of ``examples/``, as a Markdown code block."""
+    return f"```python\n{(ROOT / 'examples' / 'follow.py').read_text(encoding='utf-8')}```\n"
+
+
 def compose_settings() -> str:
     """The settings that docker-compose.yml hands on from the shell and from .env, where they are set there."""
     own = {PREFIX + name for name in COMPOSE_DECIDES}
@@ -119,7 +124,12 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "docs" / "asyncapi.json": asyncapi_text(),
         ROOT / ".env.example": env_example(),
-        readme: between(readme.read_text(encoding="utf-8"), "<!-- settings:start -->", "<!-- settings:end -->", settings_table()),
+        readme: between(
+            between(readme.read_text(encoding="utf-8"), "<!-- settings:start -->", "<!-- settings:end -->", settings_table()),
+            "<!-- example:start -->",
+            "<!-- example:end -->",
+            example(),
+        ),
         compose: between(
             compose.read_text(encoding="utf-8"), "  # settings (make generated)", "  # end of settings", compose_settings()
         ),
