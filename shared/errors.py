@@ -22,6 +22,8 @@ class BadInput(PairstreamError, ValueError):
     A `ValueError`, so that pydantic reports it with the field it belongs to.
     """
 
+    http_status = 422
+
 
 class SettingsError(PairstreamError):
     """A setting that cannot be used; the text names the variable, its value and what is allowed."""

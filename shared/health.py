@@ -1,13 +1,9 @@
-"""Whether a service is ready, why not, and its figures; served at ``/healthz``, ``/readyz`` and ``/metrics``."""
+"""Whether a service is ready, why not, and its figures."""
 
 from typing import Any
 
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
-
-from shared import __version__
 
 
 class Health:
@@ -48,23 +44,3 @@ class Health:
     def exposition(self) -> tuple[bytes, str]:
         """The body of ``/metrics`` and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
-
-
-def health_app(health: Health, description: str) -> FastAPI:
-    """The HTTP application of a service, so far with its three health routes."""
-    app = FastAPI(title=f"Pairstream {health.service}", version=__version__, description=description)
-
-    @app.get("/healthz", tags=["health"], summary="The process answers")
-    async def healthz() -> dict[str, str]:
-        return {"service": health.service, "status": "alive", "version": __version__}
-
-    @app.get("/readyz", tags=["health"], summary="The service does its work; 503 with the reasons if not")
-    async def readyz() -> JSONResponse:
-        return JSONResponse(health.report(), status_code=503 if health.reasons else 200)
-
-    @app.get("/metrics", tags=["health"], summary="Figures in Prometheus' text format")
-    async def metrics() -> Response:
-        body, content_type = health.exposition()
-        return Response(body, media_type=content_type)
-
-    return app

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, HTTPException, Path, Query
 
-from services.alerter.rules import Rule, StoredRule, check_interval, mistake
+from services.alerter.rules import Rule, StoredRule, check_interval
 from services.alerter.store import RuleStore
-from shared.errors import BadInput, Unavailable
-from shared.health import Health, health_app
+from shared.errors import BadInput
+from shared.health import Health
+from shared.http_app import http_app
 
 _DESCRIPTION = "Alert rules over the pair statistics. The alerts themselves are in the topic `alerts`."
 
@@ -18,19 +17,7 @@ Name = Annotated[str, Path(description="name of a rule")]
 
 def alerter_app(health: Health, store: RuleStore) -> FastAPI:
     """The HTTP application. Errors are ``{"detail": "what is wrong, in plain words"}``."""
-    app = health_app(health, _DESCRIPTION)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return _answer(422, "\n".join(_plain(detail) for detail in error.errors()))
-
-    @app.exception_handler(BadInput)
-    async def bad_input(_request: Request, error: BadInput) -> JSONResponse:
-        return _answer(422, str(error))
-
-    @app.exception_handler(Unavailable)
-    async def unavailable(_request: Request, error: Unavailable) -> JSONResponse:
-        return _answer(503, str(error))
+    app = http_app(health, _DESCRIPTION)
 
     @app.get("/rules", tags=["rules"], summary="All rules, by name")
     async def rules() -> list[StoredRule]:
@@ -73,17 +60,3 @@ def alerter_app(health: Health, store: RuleStore) -> FastAPI:
 
 def _unknown(name: str) -> str:
     return f"there is no rule named {name}; GET /rules lists them"
-
-
-def _answer(status: int, detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status_code=status)
-
-
-def _plain(detail: dict[str, Any]) -> str:
-    place, *location = detail["loc"]
-    if detail["type"] == "json_invalid":
-        return f"the body is no JSON: {detail['ctx']['error']}"
-    if place == "body":
-        line = mistake(detail | {"loc": tuple(location)}, Rule)
-        return line if location or detail["type"] == "value_error" else f"the body is no rule, a JSON object: {line}"
-    return f"{'.'.join(map(str, location))} = {detail['input']!r}: {detail['msg']}"

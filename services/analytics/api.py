@@ -6,18 +6,18 @@ import secrets
 import time
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Header, HTTPException, Query
 from fastapi.responses import JSONResponse
 
 from services.analytics.downloads import downloads, known
-from services.analytics.pair_table import PairRequest, PairTable, TableFull
+from services.analytics.pair_table import PairRequest, PairTable
 from services.analytics.parameters import PairParameters, parse_name
 from services.analytics.report import cointegration_report
 from services.analytics.settings import AnalyticsSettings
 from shared.bus import Bus
 from shared.errors import BadInput, Unavailable
-from shared.health import Health, health_app
+from shared.health import Health
+from shared.http_app import http_app
 from shared.messages import Bar
 from shared.symbols import Pair
 from shared.topics import BARS, PAIRS, Channel
@@ -56,23 +56,10 @@ class Followed:
 
 def analytics_app(health: Health, settings: AnalyticsSettings, followed: Followed) -> FastAPI:
     """The whole application."""
-    app = health_app(health, "Turns bars into statistics of pairs, tests cointegration, and hands out what is kept.")
+    app = http_app(health, "Turns bars into statistics of pairs, tests cointegration, and hands out what is kept.")
     app.include_router(downloads(followed.bus, settings.intervals))
     one_test = asyncio.Semaphore(1)
     run_id = secrets.token_hex(4)
-
-    @app.exception_handler(BadInput)
-    async def bad_input(request: Request, error: BadInput) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, status_code=409 if isinstance(error, TableFull) else 422)
-
-    @app.exception_handler(Unavailable)
-    async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, status_code=503, headers={"Retry-After": "2"})
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        reasons = [f"{'.'.join(map(str, item['loc'][1:])) or 'body'}: {item['msg']}" for item in error.errors()]
-        return JSONResponse({"detail": "; ".join(reasons)}, status_code=422)
 
     def shown(name: str, parameters: PairParameters) -> dict[str, Any]:
         pair, variant = parse_name(name)

@@ -39,6 +39,8 @@ class Wanted(NamedTuple):
 class TableFull(BadInput):
     """No more variants are accepted for now."""
 
+    http_status = 409
+
 
 class PairTable:
     """The rows, under the namespace of a bus. Its methods raise `Unavailable`."""

@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from services.ingestor.source import Source
 from shared.bus import Bus
-from shared.errors import BadInput, Unavailable
-from shared.health import Health, health_app
+from shared.errors import Unavailable
+from shared.health import Health
+from shared.http_app import http_app
 from shared.symbols import symbol_name
 
 
@@ -26,49 +27,38 @@ class Desk:
         self.source: Source | None = None
 
     def open(self) -> tuple[Bus, Source]:
-        """Raises `HTTPException` 503 before the source is chosen."""
+        """Raises `Unavailable` before the source is chosen."""
         if self.bus is None or self.source is None:
-            raise HTTPException(503, "the source is still being chosen")
+            raise Unavailable("the source is still being chosen")
         return self.bus, self.source
 
 
 def ingestor_app(health: Health, desk: Desk) -> FastAPI:
     """The HTTP application of the ingestor."""
-    app = health_app(health, "Brings the trades of the source into the ticks topic.")
+    app = http_app(health, "Brings the trades of the source into the ticks topic.")
 
     @app.get("/symbols", tags=["symbols"], summary="The symbols that are followed")
     async def get_symbols() -> Symbols:
         bus, _ = desk.open()
-        try:
-            return Symbols(symbols=await bus.symbols())
-        except Unavailable as error:
-            raise HTTPException(503, str(error)) from None
+        return Symbols(symbols=await bus.symbols())
 
     @app.post("/symbols", tags=["symbols"], summary="Follow these too; 422 if the source does not have one of them")
     async def post_symbols(body: Symbols) -> Symbols:
         bus, source = desk.open()
-        try:
-            await source.follow(body.symbols)
-            await bus.follow_symbols(body.symbols)
-            return Symbols(symbols=await bus.symbols())
-        except BadInput as error:
-            raise HTTPException(422, str(error)) from None
-        except Unavailable as error:
-            raise HTTPException(503, str(error)) from None
+        await source.follow(body.symbols)
+        await bus.follow_symbols(body.symbols)
+        return Symbols(symbols=await bus.symbols())
 
     @app.delete("/symbols", tags=["symbols"], summary="Follow these no more; 404 if one of them is not followed")
     async def delete_symbols(body: Symbols) -> Symbols:
         bus, source = desk.open()
-        try:
-            followed = await bus.symbols()
-            unknown = [symbol for symbol in body.symbols if symbol not in followed]
-            if unknown:
-                raise HTTPException(404, f"not followed: {', '.join(unknown)}")
-            await source.unfollow(body.symbols)
-            for symbol in body.symbols:
-                await bus.unfollow_symbol(symbol)
-            return Symbols(symbols=await bus.symbols())
-        except Unavailable as error:
-            raise HTTPException(503, str(error)) from None
+        followed = await bus.symbols()
+        unknown = [symbol for symbol in body.symbols if symbol not in followed]
+        if unknown:
+            raise HTTPException(404, f"not followed: {', '.join(unknown)}")
+        await source.unfollow(body.symbols)
+        for symbol in body.symbols:
+            await bus.unfollow_symbol(symbol)
+        return Symbols(symbols=await bus.symbols())
 
     return app

@@ -2,14 +2,14 @@
 
 from services.sampler.builder import BarBuilder
 from services.sampler.settings import SamplerSettings
-from shared.health import health_app
+from shared.http_app import http_app
 from shared.runtime import Service, follow_source, run_service, serve_http, until_stopped
 from shared.step_loop import StepLoop
 
 
 async def sample(service: Service[SamplerSettings]) -> None:
     settings = service.settings
-    app = health_app(service.health, "Turns ticks into bars.")
+    app = http_app(service.health, "Turns ticks into bars.")
 
     loop = StepLoop(
         service,

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from shared.codec import decode, encode
 from shared.errors import Unavailable
 from shared.messages import Message
-from shared.topics import Channel, Keyspace, topic_of
+from shared.topics import TOPICS, Channel, Keyspace, topic_of
 
 SOURCE_KEY = "pairstream:source"
 
@@ -169,7 +169,7 @@ class Bus:
         prefix = f"{self.keyspace.namespace}:" if self.keyspace.namespace else ""
         found = []
         with translated():
-            for name in ("ticks", "bars", "pairs", "tests", "alerts", "events"):
+            for name in TOPICS:
                 async for key in self.client.scan_iter(match=f"{prefix}{name}*", count=1000, _type="stream"):
                     try:
                         found.append(self.keyspace.channel(key))

@@ -5,7 +5,6 @@ from typing import Any
 
 from services.ui.store import NOTHING_YET, Cursor, Store
 from services.ui.views.view import View
-from shared.messages import Alert
 from shared.topics import Channel
 
 Cursors = dict[Channel, Cursor]
@@ -30,12 +29,3 @@ def chart(store: Store, view: View, cursors: Cursors) -> dict[str, Any]:
         }
         payload[role] = {"reset": delta.reset, "rows": len(delta.rows), **columns}
     return payload
-
-
-def markers(alerts: list[tuple[str, Alert]], view: View) -> list[dict[str, Any]]:
-    """The alerts of the shown pair and interval, to be drawn into the z-score."""
-    return [
-        {"time": alert.bar_ms, "value": alert.value, "state": alert.state}
-        for _, alert in alerts
-        if alert.pair == str(view.pair) and alert.interval == view.interval
-    ]
