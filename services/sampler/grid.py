@@ -103,9 +103,9 @@ class SymbolGrid:
 
     def on_end(self, time_ms: int) -> None:
         """The source was watched until `time_ms` and then ended: close everything; the next trade starts a new grid."""
+        if not self._open or self._open[0].open_ms > time_ms:
+            return  # nothing is open, or the trades are past that end already: it was said of an earlier pass
         self.on_watermark(time_ms)
-        if not self._open:
-            return
         base = self._open[0]
         if base.open is not None:
             base.partial = True

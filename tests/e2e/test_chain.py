@@ -183,3 +183,27 @@ def test_two_replays_at_different_speed_and_batch_size_give_the_same_bytes(
         chain.client.flushall()
     assert len(dumps[0]) == 9
     assert dumps[0] == dumps[1]
+
+
+def test_every_pass_of_a_looped_replay_gives_the_same_bars(redis_url: str, tmp_path: Path, chains: list[Chain]) -> None:
+    chain = Chain(redis_url, tmp_path, replay_speed=200, replay_loop=1).start()
+    chains.append(chain)
+    asyncio.run(wait_until(lambda: chain.ticks() > 4 * 24_356, 60, "four passes are there"))
+    chain.services["ingestor"].kill()
+    shift_ms = 25 * 60_000  # from the middle of 23:55 to 00:05 and ten minutes of silence, in whole 5m bars
+    last_ms = 1721347500000 + 3 * shift_ms
+    asyncio.run(wait_until(lambda: any(t >= last_ms for _, t in bars_by_key(chain.client, "5m", "replay")), 60, "their bars"))
+    for symbol in SYMBOLS:
+        ids = sum(t.symbol == symbol for t in trades())
+        for interval, width in WIDTHS.items():
+            found = {t: bar for (s, t), bar in bars_by_key(chain.client, interval, "replay").items() if s == symbol}
+            first = {t: bar for t, bar in found.items() if t <= 1721347502000}
+            assert len(first) == -(-1721347503000 // width) - 1721347022000 // width
+            for number in range(1, 4):
+                for time_ms, bar in first.items():
+                    again = dict(found[time_ms + number * shift_ms])
+                    for name in {"first_id", "last_id"} & bar.keys():
+                        again[name] = str(int(again[name]) - number * ids)
+                    assert again == bar
+    kinds = {fields["kind"] for _, fields in stream(chain.client, "replay:events")}
+    assert kinds.isdisjoint({"late", "gap", "rejected"})

@@ -116,6 +116,16 @@ def test_the_end_of_the_source_gives_the_same_bars_whether_it_is_told_or_read_fr
     ]
 
 
+def test_an_end_that_the_trades_have_passed_closes_nothing() -> None:
+    made = step()
+    end = Watermark("AAA", 13_500, end=True)
+    made.on_messages([batch([(10_100, 1, "5", "1"), (12_100, 2, "5", "1")]), end])
+    # The end is still the stored watermark when the first trades of the next pass are read.
+    later = batch([(900_100, 3, "6", "1"), (900_900, 4, "6", "1")], {0: (0, 13_500, False)})
+    assert seen(made.on_messages([later, end]).messages) == []
+    assert seen(made.on_messages([batch([(901_000, 5, "6", "1")])]).messages) == [("1s", 900_000, "partial", 2)]
+
+
 def test_sums_are_exact_where_floats_are_not() -> None:
     made = step(("1s",))
     rows = [(10_000 + i, i + 1, "0.1", "0.1") for i in range(10)] + [(11_000, 11, "123456789012.1", "0.000000000001")]
