@@ -29,7 +29,7 @@ class Server(NamedTuple):
 
     @property
     def url(self) -> str:
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+        return f"redis://default:{self.password}@127.0.0.1:{self.port}/0"
 
 
 def start_server(processes: Processes) -> Server:

