@@ -81,7 +81,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable(f"Redis: {error or type(error).__name__}") from error
+        raise Unavailable(f"Redis: {str(error) or type(error).__name__}") from error
 
 
 class Bus:

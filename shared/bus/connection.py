@@ -44,7 +44,7 @@ class Connection:
                         target.get("host", "127.0.0.1"), target.get("port", 6379), ssl=context, limit=_CHUNK_BYTES
                     )
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"Redis does not answer: {error or 'timeout'}") from error
+            raise Unavailable(f"Redis does not answer: {str(error) or 'timeout'}") from error
         connection = cls(reader, writer, timeout_s)
         try:
             if target.get("password"):
@@ -69,7 +69,7 @@ class Connection:
             async with asyncio.timeout(self._timeout_s):
                 await self._writer.drain()
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"Redis stopped reading: {error or 'timeout'}") from error
+            raise Unavailable(f"Redis stopped reading: {str(error) or 'timeout'}") from error
 
     async def replies(self, count: int, extra_s: float = 0.0) -> list[Any]:
         """The next `count` replies; an error reply is a `hiredis.ReplyError` in its place. Raises `Unavailable`."""
@@ -89,7 +89,7 @@ class Connection:
                         raise Unavailable("Redis closed the connection")
                     self._parser.feed(data)
         except (OSError, TimeoutError, hiredis.ProtocolError) as error:
-            raise Unavailable(f"Redis does not answer: {error or 'timeout'}") from error
+            raise Unavailable(f"Redis does not answer: {str(error) or 'timeout'}") from error
 
     async def call(self, *command: str | int, extra_s: float = 0.0) -> Any:
         """The reply to one command. Raises `Unavailable`, for error replies as well."""
