@@ -102,7 +102,7 @@ async def _announce(service: Service[IngestorSettings], bus: Bus, choice: Choice
         if before is None or (before.source, before.namespace) != (choice.source, bus.keyspace.namespace):
             # The exchange's time of it is known with the first trade; without a source there is none but ours.
             at_ms = time.time_ns() // 1_000_000 if choice.source == "none" else 0
-            intake.declare(Event("source_changed", at_ms, f"{choice.source}: {choice.reason}"))
+            intake.declare(Event("source_changed", at_ms, ": ".join(filter(None, (choice.source, choice.reason)))))
         return [] if changed else followed
     return []
 

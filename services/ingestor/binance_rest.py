@@ -1,5 +1,7 @@
 """The venue's REST interface, as far as a start needs it."""
 
+import socket
+import ssl
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -30,13 +32,39 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[_Symbol]
 
 
+def unreachable(host: str, error: BaseException) -> str:
+    """Why a host cannot be reached, in a sentence for the screen, from an error or what caused it.
+
+    >>> unreachable("fapi.binance.com", socket.gaierror(-2, "Name or service not known"))
+    'fapi.binance.com cannot be reached: name not known'
+    >>> unreachable("fapi.binance.com", OSError(101, "Network is unreachable"))
+    'fapi.binance.com cannot be reached: network is unreachable'
+    """
+    said = str(error) or type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case socket.gaierror():
+                said = "name not known"
+            case ConnectionRefusedError():
+                said = "connection refused"
+            case ssl.SSLError():
+                said = "no trusted TLS connection"
+            case TimeoutError() | httpx.TimeoutException():
+                said = "no answer in time"
+            case OSError(strerror=str(text)):
+                said = text.lower()
+        cause = cause.__cause__ or cause.__context__
+    return f"{host} cannot be reached: {said}"
+
+
 async def _get(base_url: str, path: str, timeout_s: float) -> bytes:
     host = urlsplit(base_url).netloc
     try:
         async with httpx.AsyncClient(base_url=base_url, timeout=timeout_s) as client:
             response = await client.get(path)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise Unavailable(f"{host}: {error or type(error).__name__}") from error
+        raise Unavailable(unreachable(host, error)) from error
     if response.status_code != 200:
         raise Unavailable(f"HTTP {response.status_code} from {host}")
     return response.content

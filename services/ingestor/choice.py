@@ -17,7 +17,7 @@ _ALWAYS_TRADED = "BTCUSDT"
 
 
 class Choice(NamedTuple):
-    """A source and why it was taken."""
+    """A source and why it was taken; no reason where the settings name it."""
 
     source: Literal["binance", "replay", "simulator", "none"]
     reason: str
@@ -31,7 +31,7 @@ class Choice(NamedTuple):
 async def choose(settings: IngestorSettings) -> Choice:
     """`auto` is Binance if REST answers and a first trade comes within ten seconds, else the replay."""
     if settings.source != "auto":
-        return Choice(settings.source, "as set")
+        return Choice(settings.source, "")
     try:
         async with asyncio.timeout(AUTO_S):
             await binance_rest.ping(settings.binance_rest_url, AUTO_S)
@@ -57,4 +57,4 @@ async def _first_trade(settings: IngestorSettings) -> None:
                 except BadInput:
                     continue
     except (WebSocketException, OSError) as error:
-        raise Unavailable(f"{host}: {error or type(error).__name__}") from error
+        raise Unavailable(binance_rest.unreachable(host, error)) from error
