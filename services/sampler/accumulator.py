@@ -58,19 +58,22 @@ class Accumulator:
         if bar.open is None:
             return
         if self.open is None:
-            self.open, self.high, self.low = bar.open, bar.high, bar.low
-            self.first_id = bar.first_id
+            self.open, self.high, self.low, self.close = bar.open, bar.high, bar.low, bar.close
+            self.first_id, self.last_id = bar.first_id, bar.last_id
         else:
             self.high = max(self.high, bar.high)
             self.low = min(self.low, bar.low)
-        self.close = bar.close
+            # By id: a trade that came after its shortest bar had closed may stand here already.
+            if _known(bar.first_id) < _known(self.first_id):
+                self.open, self.first_id = bar.open, bar.first_id
+            if _known(bar.last_id) > _known(self.last_id):
+                self.close, self.last_id = bar.close, bar.last_id
         self.volume += bar.volume
         self.quote_volume += bar.quote_volume
         if self.taker_buy_volume is not None:
             known = bar.taker_buy_volume
             self.taker_buy_volume = None if known is None else self.taker_buy_volume + known
         self.trades += bar.trades
-        self.last_id = bar.last_id
 
     @property
     def status(self) -> BarStatus:
@@ -119,3 +122,8 @@ class Accumulator:
         found.first_id = state.get("first_id")
         found.last_id = state.get("last_id")
         return found
+
+
+def _known(trade_id: int | None) -> int:
+    assert trade_id is not None, "a bar with trades has their ids"
+    return trade_id

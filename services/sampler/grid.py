@@ -1,15 +1,17 @@
 """The bar grid of one symbol: which bar a trade belongs to, when a bar closes, and what a hole in the ids touches."""
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
-
-import orjson
 
 from services.sampler.accumulator import ZERO, Accumulator
 from shared.errors import BadInput
 from shared.intervals import open_time_ms
 from shared.messages import Bar, TickBatch
+
+_MAX_FILL_MS = 86_400_000
+"""A jump of time of more than a day is not filled with quiet bars, whatever caused it: the grid starts again."""
 
 
 class Width(NamedTuple):
@@ -65,6 +67,8 @@ class SymbolGrid:
                 if expected >= 0:
                     self._last_id = expected - 1
                 if not self._admit(time_ms, trade_id, skipped, resumed_ms, late):
+                    if not late:
+                        self._add_to_longer(time_ms, trade_id, Decimal(price), Decimal(size), side, trades)
                     expected = trade_id + 1
                     bar = self._open[0] if self._open else _NO_BAR
                     continue
@@ -76,28 +80,43 @@ class SymbolGrid:
 
     def _admit(self, time_ms: int, trade_id: int, skipped: int, resumed_ms: int | None, late: bool) -> bool:
         """Make the trade's bar the open one; ``False`` if that bar is closed already."""
-        if resumed_ms is not None:
-            self.on_end(resumed_ms)
+        kept: list[Accumulator | None] = [None] * len(self._widths)
+        if self._open and resumed_ms is None and time_ms - self._open[0].open_ms > _MAX_FILL_MS:
+            resumed_ms = self._open[0].open_ms
+        if resumed_ms is not None and self._open and self._open[0].open_ms <= resumed_ms:
+            self.on_watermark(resumed_ms)
+            kept = self._cut(time_ms)
         missing = 0
         if self._last_id is not None:
             missing = max(0, trade_id - self._last_id - 1 - skipped)
         self._last_id = trade_id
         if missing:
-            for bar in self._open:
+            for bar in (*self._open, *filter(None, kept)):
                 bar.missing += missing
         open_ms = open_time_ms(time_ms, self._base_ms)
         if late or open_ms < (self._open[0].open_ms if self._open else self._closed_ms):
             self.late.append(Late(trade_id, time_ms))
             return False
         if not self._open:
-            self._open = [Accumulator(open_time_ms(time_ms, width.ms), partial=True, missing=missing) for width in self._widths]
+            self._open = [
+                bar or Accumulator(open_time_ms(time_ms, width.ms), partial=True, missing=missing)
+                for width, bar in zip(self._widths, kept, strict=True)
+            ]
             return True
         while self._open[0].open_ms < open_ms:
             self._close_base(missing)
         return True
 
+    def _add_to_longer(self, time_ms: int, trade_id: int, price: Decimal, size: Decimal, side: str | None, trades: int) -> None:
+        """A trade whose shortest bar is closed still belongs to the longer ones that are open."""
+        for width, bar in zip(self._widths[1:], self._open[1:], strict=True):
+            if bar.open_ms <= time_ms < bar.open_ms + width.ms:
+                bar.add(trade_id, price, size, side, trades)
+
     def on_watermark(self, time_ms: int) -> None:
         """No trade before `time_ms` is still to come."""
+        if self._open and time_ms - self._open[0].open_ms > _MAX_FILL_MS:
+            self._cut(None)
         while self._open and self._open[0].open_ms + self._base_ms <= time_ms:
             self._close_base(0)
 
@@ -106,18 +125,22 @@ class SymbolGrid:
         if not self._open or self._open[0].open_ms > time_ms:
             return  # nothing is open, or the trades are past that end already: it was said of an earlier pass
         self.on_watermark(time_ms)
-        base = self._open[0]
-        if base.open is not None:
-            base.partial = True
-            self._publish(0)
-            for bar in self._open[1:]:
-                bar.fold(base)
-        for index in range(1, len(self._open)):
-            bar = self._open[index]
-            if bar.open is not None or bar.open_ms < base.open_ms:
-                bar.partial = True
+        self._cut(None)
+
+    def _cut(self, next_ms: int | None) -> list[Accumulator | None]:
+        """End the grid: close what holds trades, as partial. Bars that hold `next_ms` too, the time of the next trade, are not
+        closed but answered, in their places: they go on in the next grid."""
+        kept: list[Accumulator | None] = [None] * len(self._widths)
+        for index, bar in enumerate(self._open):
+            bar.partial = True
+            if index and kept[0] is None:
+                bar.fold(self._open[0])
+            if next_ms is not None and open_time_ms(next_ms, self._widths[index].ms) == bar.open_ms:
+                kept[index] = bar
+            elif bar.open is not None or bar.open_ms < self._open[0].open_ms:
                 self._publish(index)
         self._open = []
+        return kept
 
     def _close_base(self, missing: int) -> None:
         """Close the open bar of the shortest interval, and the longer ones that end with it. `missing`: the hole being
@@ -143,7 +166,7 @@ class SymbolGrid:
 
     def checkpoint(self) -> str:
         """The state as JSON text, from which `restore` goes on after entry `offset`."""
-        return orjson.dumps(
+        return json.dumps(
             {
                 "offset": self.offset,
                 "last_id": self._last_id,
@@ -152,12 +175,12 @@ class SymbolGrid:
                 "intervals": [width.interval for width in self._widths],
                 "open": [bar.state() for bar in self._open],
             }
-        ).decode()
+        )
 
     @classmethod
     def restore(cls, symbol: str, widths: Sequence[Width], text: str) -> "SymbolGrid":
         """Raises `BadInput` when the checkpoint was written for other intervals."""
-        state: Mapping[str, Any] = orjson.loads(text)
+        state: Mapping[str, Any] = json.loads(text)
         if state["intervals"] != [width.interval for width in widths]:
             raise BadInput(f"{symbol}: checkpoint is for intervals {state['intervals']}")
         grid = cls(symbol, widths)

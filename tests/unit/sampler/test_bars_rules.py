@@ -126,6 +126,44 @@ def test_an_end_that_the_trades_have_passed_closes_nothing() -> None:
     assert seen(made.on_messages([batch([(901_000, 5, "6", "1")])]).messages) == [("1s", 900_000, "partial", 2)]
 
 
+def test_a_late_trade_still_counts_in_the_longer_bar_that_is_open() -> None:
+    made = step()
+    rows = [(10_100, 1, "5", "1"), (11_100, 2, "5", "1"), (10_900, 3, "9", "1"), (12_000, 4, "4", "1"), (15_000, 5, "1", "1")]
+    (longer,) = [m for m in made.on_messages([batch(rows)]).messages if isinstance(m, Bar) and m.interval == "5s"]
+    assert (longer.trades, longer.high, longer.low, longer.close) == (4, Decimal(9), Decimal(4), Decimal(4))
+    assert (longer.volume, longer.first_id, longer.last_id) == (Decimal(4), 1, 4)
+
+
+def test_a_late_last_trade_of_a_longer_bar_is_its_close() -> None:
+    made = step()
+    rows = [(10_100, 1, "5", "1"), (13_900, 2, "6", "1"), (14_100, 3, "7", "1"), (13_950, 4, "8", "1"), (15_000, 5, "1", "1")]
+    (longer,) = [m for m in made.on_messages([batch(rows)]).messages if isinstance(m, Bar) and m.interval == "5s"]
+    assert (longer.trades, longer.close, longer.last_id) == (4, Decimal(8), 4)
+
+
+def test_a_longer_bar_goes_on_over_a_silence_that_ends_within_it() -> None:
+    made = step(("1s", "1h"))
+    rows = [
+        (10_100, 1, "5", "1"),
+        (11_100, 2, "7", "1"),
+        (900_100, 3, "6", "1"),
+        (901_000, 4, "4", "1"),
+        (3_600_000, 5, "1", "1"),
+    ]
+    output = made.on_messages([batch(rows, {2: (0, 12_300, False)})])
+    (hour,) = [m for m in output.messages if isinstance(m, Bar) and m.interval == "1h"]
+    assert (hour.open_time_ms, hour.status, hour.trades) == (0, "partial", 4)
+    assert (hour.open, hour.high, hour.low, hour.close) == (Decimal(5), Decimal(7), Decimal(4), Decimal(4))
+
+
+def test_a_jump_of_more_than_a_day_is_not_filled() -> None:
+    made = step(("1s", "5s"))
+    far_ms = 10**15
+    output = made.on_messages([batch([(10_100, 1, "5", "1"), (far_ms, 2, "5", "1"), (far_ms + 1_000, 3, "5", "1")])])
+    assert seen(output.messages) == [("1s", 10_000, "partial", 1), ("5s", 10_000, "partial", 1), ("1s", far_ms, "partial", 1)]
+    assert seen(made.on_messages([Watermark("AAA", 10**17)]).messages)[0] == ("1s", far_ms + 1_000, "partial", 1)
+
+
 def test_sums_are_exact_where_floats_are_not() -> None:
     made = step(("1s",))
     rows = [(10_000 + i, i + 1, "0.1", "0.1") for i in range(10)] + [(11_000, 11, "123456789012.1", "0.000000000001")]
