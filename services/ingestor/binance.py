@@ -19,8 +19,14 @@ IdKind = Literal["aggTrade", "trade"]
 MAX_LEAD_MS = 60_000
 """A trade cannot be later than the event that reports it; a minute is left for clocks within the venue."""
 
+MAX_DELAY_MS = 600_000
+"""An event that reports a trade this much later has a wrong time: its clock would make everybody else's trades late."""
+
+MAX_TRADES = 1_000_000
+"""Exchange trades of one aggregate, by far."""
+
 _DECIMAL = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII).fullmatch
-_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Natural = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 _Time = Annotated[int, msgspec.Meta(ge=1, le=10**14)]
 
 
@@ -102,16 +108,16 @@ def parse(frame: bytes) -> Print | Reply:
         return _parse_rare(frame, error)
     price, size, time_ms, event_ms = data.p, data.q, data.T, data.E
     market = _positive(price) and _positive(size)
-    if time_ms - event_ms > MAX_LEAD_MS:
-        raise BadInput(f"trade time {time_ms} is later than the event's, {event_ms}")
+    if not -MAX_LEAD_MS <= event_ms - time_ms <= MAX_DELAY_MS:
+        raise BadInput(f"trade time {time_ms} does not go with the event's, {event_ms}")
     side = "sell" if data.m else "buy"  # m: the buyer was the maker, so the taker sold
     # `_make` takes all fields at once; the constructors with their defaults cost a microsecond more.
     if type(data) is _Trade:  # isinstance asks the metaclass, which takes as long as the decoding
         tick = Tick._make((_symbol(data.s), time_ms, data.t, price, size, side, 1, 0, None, 0))
         return Print._make(("trade", event_ms, tick, market and data.X == "MARKET"))
     trades = data.l - data.f + 1
-    if trades < 1:
-        raise BadInput(f"aggTrade {data.a} ends at trade {data.l}, before its first, {data.f}")
+    if not 1 <= trades <= MAX_TRADES:
+        raise BadInput(f"aggTrade {data.a} is made of trades {data.f} to {data.l}")
     tick = Tick._make((_symbol(data.s), time_ms, data.a, price, size, side, trades, 0, None, 0))
     return Print._make(("aggTrade", event_ms, tick, market))
 

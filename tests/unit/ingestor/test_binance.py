@@ -79,7 +79,8 @@ def test_answers_to_requests() -> None:
         {"p": "-1"}, {"p": "1e5"}, {"p": "NaN"}, {"p": "Infinity"}, {"p": ""}, {"p": " 1"}, {"p": "1."}, {"p": ".5"},
         {"p": "1,5"}, {"p": "٣"}, {"p": "1\n"}, {"p": "1" * 21}, {"q": "0x10"}, {"q": 3}, {"q": None}, {"s": ""},
         {"s": "BTC:USDT"}, {"s": "A" * 41}, {"T": 0}, {"T": -1}, {"T": "1"}, {"T": 1.5}, {"T": 10**15}, {"E": None},
-        {"m": "yes"}, {"e": "kline"}, {"T": 1721347022708 + 60_001},
+        {"m": "yes"}, {"e": "kline"}, {"T": 1721347022708 + 60_001}, {"T": 1721347022708 - 600_001},
+        {"E": 99_000_000_000_000}, {"E": 1721347022707 + 3_600_000},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("frame", [wrapped, bare])
@@ -88,7 +89,7 @@ def test_what_cannot_be_used_is_refused(frame: Any, changed: dict[str, Any]) -> 
         parse(frame(TRADE | changed))
 
 
-@pytest.mark.parametrize("trade_id", [-1, 2**63, 2**64, 10**30, "7", 7.5])
+@pytest.mark.parametrize("trade_id", [-1, 2**62, 2**63, 2**64, 10**30, "7", 7.5])
 def test_ids_are_natural_numbers(trade_id: Any) -> None:
     with pytest.raises(BadInput):
         parse(wrapped(TRADE | {"t": trade_id}))
@@ -96,9 +97,16 @@ def test_ids_are_natural_numbers(trade_id: Any) -> None:
         parse(wrapped(AGG_TRADE | {"a": trade_id}))
 
 
-def test_an_aggregate_that_ends_before_it_begins() -> None:
+@pytest.mark.parametrize("ids", [{"f": 106}, {"f": 0, "l": 2**63 - 1}, {"f": 0, "l": 2**62}, {"f": 1, "l": 1_000_001}])
+def test_an_aggregate_of_no_trades_or_of_absurdly_many(ids: dict[str, int]) -> None:
     with pytest.raises(BadInput):
-        parse(wrapped(AGG_TRADE | {"f": 106}))
+        parse(wrapped(AGG_TRADE | ids))
+
+
+def test_an_aggregate_of_many_trades() -> None:
+    found = parse(wrapped(AGG_TRADE | {"f": 1, "l": 1_000_000}))
+    assert isinstance(found, Print)
+    assert found.tick.trades == 1_000_000
 
 
 @pytest.mark.parametrize(
