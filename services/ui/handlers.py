@@ -106,6 +106,9 @@ class HealthHandler(RequestHandler):
             self.write({"service": self._health.service, "status": "alive", "version": __version__})
 
 
+_EXPORTS = ("ticks/", "bars/", "pairs/")
+
+
 class ExportHandler(RequestHandler):
     """``/export/…``: the analytics' downloads, passed on as they come, so that the browser knows one origin only."""
 
@@ -113,8 +116,13 @@ class ExportHandler(RequestHandler):
         self._analytics = analytics
 
     async def get(self, path: str) -> None:
-        url = httpx.URL(self._analytics.url).copy_with(path=f"/export/{path}", query=self.request.query.encode() or None)
+        if not path.startswith(_EXPORTS) or not path.isprintable() or not {".", ".."}.isdisjoint(path.split("/")) or "?" in path:
+            self.set_status(404)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(f"There is no such export. There are {', '.join(f'/export/{kind}…' for kind in _EXPORTS)}\n")
+            return
         try:
+            url = httpx.URL(self._analytics.url).copy_with(path=f"/export/{path}", query=self.request.query.encode() or None)
             async with self._analytics.client.stream("GET", url, timeout=httpx.Timeout(30.0, read=60.0)) as answer:
                 self.set_status(answer.status_code)
                 for name in ("Content-Type", "Content-Disposition"):
@@ -123,7 +131,7 @@ class ExportHandler(RequestHandler):
                 async for chunk in answer.aiter_bytes(1 << 16):
                     self.write(chunk)
                     await self.flush()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             if self._headers_written:
                 # the browser must see a broken download, not a short file
                 self.request.connection.close()  # type: ignore[union-attr]

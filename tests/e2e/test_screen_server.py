@@ -114,13 +114,23 @@ def test_downloads_say_when_the_analytics_is_away(ui: ServiceProcess) -> None:
     assert "does not answer" in answer.text
 
 
-def test_export_reaches_nothing_but_the_exports(ui: ServiceProcess) -> None:
+def test_export_and_assets_reach_nothing_else(ui: ServiceProcess) -> None:
     wait_alive(ui)
-    for path in ("/export/../pairs", "/export/%2e%2e/pairs", "/export//", "/assets/../settings.py", "/assets/%2e%2e/settings.py"):
-        request = httpx.Request("GET", f"http://127.0.0.1:{ui.port}")
-        request = httpx.Request("GET", request.url.copy_with(raw_path=path.encode()))
-        with httpx.Client() as plain:
-            assert plain.send(request).status_code in (400, 403, 404, 502)
+    wanted = {
+        "/export/%2e%2e/pairs": 404,
+        "/export/..%2f..%2fmetrics": 404,
+        "/export/bars/%2e%2e/%2e%2e/metrics": 404,
+        "/export//": 404,
+        "/export/ticks/X%3fa": 404,
+        "/export/ticks/%0d%0aX": 404,
+        "/export/ticks/%00": 404,
+        "/export/ticks/BTCUSDT": 502,  # a download, and the analytics is away
+        "/assets/%2e%2e/settings.py": 403,
+    }
+    url = httpx.URL(f"http://127.0.0.1:{ui.port}")
+    with httpx.Client() as plain:
+        answers = {path: plain.send(httpx.Request("GET", url.copy_with(raw_path=path.encode()))).status_code for path in wanted}
+    assert answers == wanted
 
 
 def test_change_of_source_is_followed(ui: ServiceProcess, client: redis.Redis) -> None:
