@@ -4,7 +4,7 @@
 # sh follow.sh [REDIS_URL] [TOPIC] [ID]     ID: begin after this entry; 0 = with the oldest one; empty = with what is new
 url=${1:-${PAIRSTREAM_REDIS_URL:-redis://127.0.0.1:6379/0}}
 ask() { redis-cli --no-auth-warning -u "$url" "$@"; }
-[ "$(ask PING)" = PONG ] || { echo "no answer from Redis; is the URL right, with its password?" >&2; exit 1; }
+[ "$(ask PING 2>/dev/null)" = PONG ] || { echo "Redis: no answer. Is the URL right, with its password? \`pairstream topics\` prints it" >&2; exit 1; }
 namespace=$(ask HGET pairstream:source namespace) # live data has none, a replay lives in "replay"
 key=${namespace:+$namespace:}${2:-pairs:1s:ETHUSDT~BTCUSDT}
 offset=${3:-$(ask XREVRANGE "$key" + - COUNT 1 | head -n 1)}

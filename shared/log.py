@@ -21,7 +21,7 @@ def configure(service: str, level: str, layout: Literal["auto", "pretty", "json"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.dict_tracebacks if not pretty else structlog.processors.ExceptionPrettyPrinter(),

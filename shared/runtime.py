@@ -17,6 +17,7 @@ from shared.errors import SettingsError, Unavailable
 from shared.health import Health
 from shared.log import Log, configure
 from shared.settings import AnySettings, load
+from shared.spelling import UNKNOWN, given, unknown
 
 _COLLECT_AFTER = (20_000, 20, 50)
 """Objects, then collections of the generation before, after which garbage is collected."""
@@ -41,6 +42,8 @@ def run_service(name: str, kind: type[AnySettings], body: Callable[[Service[AnyS
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # there is no log yet
         raise SystemExit(2) from None
     log = configure(name, settings.log_level, settings.log_format)
+    for variable, near in unknown([kind], given(), all_kinds=False).items():
+        log.warning(UNKNOWN, variable=variable, nearest=near)
 
     # Hundreds of thousands of ticks may be waiting or be kept for a minute. Going through them for cycles, of which the
     # hot path makes none, as often as Python does by default held a service up for hundreds of milliseconds at a time.

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.allowed import allowed
 from shared.errors import BadInput, SettingsError
 from shared.intervals import interval_ms
 from shared.symbols import Pair, symbol_name
 from shared.topics import Keyspace
 
 PREFIX = "PAIRSTREAM_"
+ENV_FILE = Path(".env")
+SERVICES = ("ingestor", "sampler", "analytics", "alerter", "ui")
 
 Source = Literal["auto", "binance", "replay", "simulator", "none"]
 Fit = Literal["lagged", "inclusive"]
@@ -29,7 +32,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -38,9 +41,15 @@ class Settings(BaseSettings):
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Redis or Valkey, 6.2 or newer: redis://[:PASSWORD@]HOST:PORT/DB; unset: `make up` starts one",
+        pattern="^(rediss?|unix)://",
+        description="Redis or Valkey, 6.2 or newer: redis://[USER:PASSWORD@]HOST:PORT/DB, USER mostly `default`; "
+        "unset: `make up` starts one",
     )
-    namespace: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="prefix of every key; empty: that of the source")
+    namespace: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+        description="prefix of every key, up to 64 letters, digits, _ . -; empty: that of the source",
+    )
     partitions: int = Field(1, ge=1, le=1024, description="partitions of the topics, for Redis Cluster")
     source: Source = Field("auto", description="auto, binance, replay, simulator or none")
     symbols: Annotated[list[str], NoDecode] = Field(
@@ -56,7 +65,7 @@ class Settings(BaseSettings):
     fit: Fit = Field("lagged", description="lagged (coefficients from earlier bars only) or inclusive")
     price: Price = Field("log", description="log or raw: what the regression is run on")
     intercept: bool = Field(True, description="1 or 0; raw without intercept is Y = beta X + e")
-    z_enter: float = Field(2.0, gt=0, description="|z| at which the default alert fires, and the line on the chart")
+    z_enter: float = Field(2.0, gt=0, le=1000, description="|z| at which the default alert fires, and the line on the chart")
     z_exit: float = Field(0.5, ge=0, description="|z| at which it resolves and is armed again")
     retention_hours: float = Field(24.0, gt=0, description="age, behind each stream's newest entry, at which entries are trimmed")
     host: str = Field("127.0.0.1", description="address that the services listen on")
@@ -107,6 +116,16 @@ class Settings(BaseSettings):
     def _thresholds(self) -> "Settings":
         if self.z_exit >= self.z_enter:
             raise BadInput(f"Z_EXIT ({self.z_exit:g}) must be below Z_ENTER ({self.z_enter:g})")
+        return self
+
+    @model_validator(mode="after")
+    def _ports(self) -> "Settings":
+        users: dict[int, list[str]] = {}
+        for service in SERVICES:
+            users.setdefault(getattr(self, f"{service}_port"), []).append(f"{PREFIX}{service.upper()}_PORT")
+        for port, variables in users.items():
+            if port and len(variables) > 1:
+                raise BadInput(f"{' and '.join(variables)} are the same, {port}: every service needs a port of its own")
         return self
 
     @classmethod
@@ -164,12 +183,14 @@ def load(kind: type[AnySettings]) -> AnySettings:
 
 
 def _explain(kind: type[Settings], error: dict[str, Any]) -> str:
-    reason = str(error.get("ctx", {}).get("error") or error["msg"])
+    own = error.get("ctx", {}).get("error")
     if not error["loc"]:
+        reason = str(own or error["msg"])
         return reason if reason.startswith(PREFIX) else f"{PREFIX}{reason}"
     name = str(error["loc"][0])
     value = error["input"]
     shown = ",".join(map(str, value)) if isinstance(value, list) else value
     secret = name == "redis_url" or "password" in name
-    allowed = kind.model_fields[name].description if name in kind.model_fields else ""
-    return f"{PREFIX}{name.upper()}={'…' if secret else shown}: {reason}. Allowed: {allowed}"
+    # Pydantic's own words are about types; what is allowed says it better.
+    reason = f": {own}" if own else " cannot be used"
+    return f"{PREFIX}{name.upper()}={'…' if secret else shown}{reason}. Allowed: {allowed(kind.model_fields[name])}"

@@ -14,23 +14,38 @@ from services.ingestor.settings import IngestorSettings
 from services.sampler.settings import SamplerSettings
 from services.ui.settings import UiSettings
 from shared.cli.asyncapi import text as asyncapi_text
-from shared.settings import PREFIX, Settings
+from shared.settings import PREFIX, SERVICES, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS: dict[str, type[Settings]] = {
-    "all services": Settings,
+    "common": Settings,
     "ingestor": IngestorSettings,
     "sampler": SamplerSettings,
     "analytics": AnalyticsSettings,
     "alerter": AlerterSettings,
     "ui": UiSettings,
 }
+READERS = {
+    "SOURCE": "ingestor",
+    "SYMBOLS": "ingestor",
+    "PAIRS": "analytics, ui",
+    "WINDOW": "analytics, ui, ingestor",
+    "FIT": "analytics",
+    "PRICE": "analytics",
+    "INTERCEPT": "analytics",
+    "Z_ENTER": "alerter, ui",
+    "Z_EXIT": "alerter, ui",
+    **{f"{name.upper()}_PORT": name for name in SERVICES},
+    "ANALYTICS_PORT": "analytics, ui",
+    **{f"{name.upper()}_URL": "ui" for name in SERVICES},
+}
+"""Who reads a common setting that not all services read."""
 ENV_HEAD = """\
 # Settings of Pairstream, each with its default: copy this file to .env and change what you like.
 # Variables of the environment come before this file. PAIRSTREAM_NAME_FILE=path reads the value of NAME from a file.
 # Written by `make generated` from the settings classes.
 """
-COMPOSE_DECIDES = ("REDIS_URL", "HOST", *(f"{name.upper()}_{what}" for name in [*KINDS][1:] for what in ("PORT", "URL")))
+COMPOSE_DECIDES = ("REDIS_URL", "HOST", *(f"{name.upper()}_{what}" for name in SERVICES for what in ("PORT", "URL")))
 """What docker-compose.yml sets itself, for containers have names and addresses of their own."""
 
 
@@ -95,7 +110,8 @@ def settings_table() -> str:
         for row in rows(kind):
             default = f"`{row.default}`" if row.default else "(empty)"
             what = row.description.replace("|", "\\|")
-            lines.append(f"| `{row.variable}` | {default} | {what} | {title} |")
+            reader = READERS.get(row.variable.removeprefix(PREFIX), "all services") if kind is Settings else title
+            lines.append(f"| `{row.variable}` | {default} | {what} | {reader} |")
     lines += [f"| `{row.variable}` | `{row.default}` | {row.description} | docker compose |" for row in COMPOSE_ROWS]
     return "\n".join(lines) + "\n"
 

@@ -32,7 +32,9 @@ def read_lines(path: Path) -> Iterator[Line | None]:
             while text := file.readline(MAX_LINE_BYTES):
                 match = _LINE.fullmatch(text.rstrip(b"\r\n"))
                 yield None if match is None else Line(int(match[1]), match[2])
-    except (OSError, EOFError, zlib.error) as error:
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
         raise BadInput(f"{path}: {error}") from error
 
 

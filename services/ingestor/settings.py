@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from services.ingestor.recording import check_recording
+from shared.errors import BadInput
 from shared.settings import Settings
 
 BUNDLED = Path(__file__).parent / "recordings" / "usdm_btc_eth_trades_20240718-19.wslines.gz"
@@ -35,5 +36,8 @@ class IngestorSettings(Settings):
     @field_validator("replay")
     @classmethod
     def _recording(cls, value: Path) -> Path:
-        check_recording(value)
+        try:
+            check_recording(value)
+        except BadInput as error:
+            raise BadInput(str(error).removeprefix(str(value)).lstrip(": ")) from None  # the variable's value is said anyway
         return value

@@ -19,9 +19,8 @@ from services.ingestor.settings import IngestorSettings
 from shared import __version__
 from shared.bus import open_bus
 from shared.errors import SettingsError, Unavailable
-from shared.settings import PREFIX, load
+from shared.settings import PREFIX, SERVICES, load
 from shared.stack import ports
-from shared.stack.claim import SERVICES
 from shared.stack.redis_server import OLDEST, find_server
 from shared.stack.state import DIRECTORY, Run, StateDirectory, running_stack
 

@@ -1,6 +1,7 @@
 """Where the verbs look: the Redis of the running stack, and the namespace of its source."""
 
 import functools
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple, ParamSpec
@@ -10,9 +11,13 @@ import typer
 from shared.bus import Bus, open_bus
 from shared.errors import BadInput, SettingsError, Unavailable
 from shared.settings import Settings, load
-from shared.stack.state import redis_url
+from shared.stack.state import ended_stack, redis_url
 
 Parameters = ParamSpec("Parameters")
+
+
+class StackEnded(Unavailable):
+    """The Redis that was looked for belonged to a stack that was killed."""
 
 
 class Place(NamedTuple):
@@ -33,12 +38,18 @@ async def place(namespace: str | None) -> AsyncIterator[Place]:
     and `Unavailable`.
     """
     settings = load(Settings)
-    async with open_bus(redis_url(settings), settings.keyspace(settings.namespace)) as bus:
-        if namespace is not None or settings.namespace:
-            yield Place(bus if namespace is None else bus.within(namespace), follows=False, known=True)
-        else:
-            source = await bus.source()
-            yield Place(bus.within(source.namespace) if source else bus, follows=True, known=source is not None)
+    try:
+        async with open_bus(redis_url(settings), settings.keyspace(settings.namespace)) as bus:
+            if namespace is not None or settings.namespace:
+                yield Place(bus if namespace is None else bus.within(namespace), follows=False, known=True)
+            else:
+                source = await bus.source()
+                yield Place(bus.within(source.namespace) if source else bus, follows=True, known=source is not None)
+    except Unavailable as error:
+        ended = None if "redis_url" in settings.model_fields_set else ended_stack()
+        if ended is None:
+            raise
+        raise StackEnded(f"the stack that {os.path.relpath(ended)} names is not running; start it with `make up`") from error
 
 
 def answering(verb: Callable[Parameters, int]) -> Callable[Parameters, int]:
@@ -51,6 +62,9 @@ def answering(verb: Callable[Parameters, int]) -> Callable[Parameters, int]:
         except (SettingsError, BadInput) as error:
             typer.echo(f"pairstream: {error}", err=True)
             return 2
+        except StackEnded as error:
+            typer.echo(f"pairstream: {error}", err=True)
+            return 1
         except Unavailable as error:
             typer.echo(
                 f"pairstream: {str(error).rstrip('.')}. Is it running? Start it with `make up`, or see `pairstream doctor`.",

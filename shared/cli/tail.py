@@ -21,6 +21,7 @@ from shared.topics import TOPICS, Channel, Keyspace
 
 _BLOCK_MS = 500
 _RETRY_S = 1.0
+_LISTED = 20
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -118,8 +119,13 @@ async def _follow(bus: Bus, channel: Channel, last: int, printed: dict[Keyspace,
 
 async def _say_that_it_waits(bus: Bus, channel: Channel) -> None:
     keys = [line.key for line in await existing(bus)]
-    there = f"there are {', '.join(keys)}" if keys else "there is no topic at all: is the stack running (`make up`)?"
-    typer.echo(f"pairstream: {bus.keyspace.key(channel)} does not exist yet; waiting for it ({there})", err=True)
+    lines = [f"pairstream: {bus.keyspace.key(channel)} does not exist yet; waiting for it"]
+    if keys:
+        more = [f"  … and {len(keys) - _LISTED} more: pairstream topics"] if len(keys) > _LISTED else []
+        lines += ["There are:", *(f"  {key}" for key in keys[:_LISTED]), *more]
+    else:
+        lines.append("There is no topic at all: is the stack running (`make up`)?")
+    typer.echo("\n".join(lines), err=True)
 
 
 def _pairs(flat: list[str]) -> dict[str, str]:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import orjson
 
+from shared.spelling import UNKNOWN
+
 State = Literal["starting", "running", "crashed", "stopped"]
 
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -22,6 +24,8 @@ STEADY_S = 30.0
 _LOG_BYTES = 10_000_000
 _LINE_BYTES = 1 << 20
 _SHOWN_LEVELS = ("warning", "error", "critical")
+_ACCESS = ("tornado.access", "uvicorn.access")
+"""Loggers of what a browser has asked for, which is no event of the stack."""
 BAD_SETTINGS = 2
 """The exit status of a service whose settings are wrong: starting it again would not help."""
 COULD_NOT_START = 127
@@ -131,7 +135,7 @@ class Child:
             if entry is None:
                 if line.strip():
                     self.last_lines.append(line)
-            elif entry.get("level") in _SHOWN_LEVELS:
+            elif is_shown(entry):
                 self._say(f"{self.name}: {readable(entry)}", str(entry["level"]))
 
     def _move(self, state: State, pid: int | None) -> None:
@@ -148,6 +152,11 @@ def parse_entry(line: str) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return entry if isinstance(entry, dict) and "event" in entry else None
+
+
+def is_shown(entry: Mapping[str, Any]) -> bool:
+    """Whether a log entry is for the terminal as well: a warning or worse that nobody has been told otherwise."""
+    return entry.get("level") in _SHOWN_LEVELS and entry.get("logger") not in _ACCESS and entry["event"] != UNKNOWN
 
 
 def readable(entry: Mapping[str, Any]) -> str:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.errors import PairstreamError
-from shared.settings import PREFIX, Settings
+from shared.settings import PREFIX, SERVICES, Settings
 from shared.stack import guardian, ports
 from shared.stack.display import Display
 from shared.stack.state import StateDirectory
-
-SERVICES = ("ingestor", "sampler", "analytics", "alerter", "ui")
 
 
 class CannotStart(PairstreamError):
@@ -38,11 +36,13 @@ async def take(state: StateDirectory) -> None:
 def with_ports(settings: Settings) -> Settings:
     """The settings with a free port for every 0. Raises `CannotStart` when a port is taken, and says by whom."""
     taken = []
-    chosen = {}
+    chosen: dict[str, int] = {}
     for name in SERVICES:
         port = getattr(settings, f"{name}_port")
         if port == 0:
-            chosen[f"{name}_port"] = ports.free_port()
+            chosen[f"{name}_port"] = ports.free_port(
+                besides={*chosen.values(), *(getattr(settings, f"{n}_port") for n in SERVICES)}
+            )
         elif not ports.is_free(settings.host, port):
             taken.append(
                 f"port {port}, which the {name} needs, is held by {ports.holder(port)}; "

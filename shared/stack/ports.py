@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import subprocess
+from collections.abc import Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,11 +44,14 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def free_port(host: str = "127.0.0.1", besides: Set[int] = frozenset()) -> int:
+    """A port that nobody listens on, none of `besides`."""
+    while True:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.bind((host, 0))
+            port = int(probe.getsockname()[1])
+        if port not in besides:
+            return port
 
 
 def holder(port: int) -> Holder:

@@ -115,6 +115,16 @@ def running_stack(*, here: bool = False) -> Run | None:
     return None
 
 
+def ended_stack() -> Path | None:
+    """``run.json`` in this directory or in one above it that no running stack stands behind: its supervisor was killed."""
+    cwd = Path.cwd()
+    for place in (cwd, *cwd.parents):
+        run = place / DIRECTORY / "run.json"
+        if run.exists():
+            return None if StateDirectory(place / DIRECTORY).in_use() else run
+    return None
+
+
 def redis_url(settings: Settings) -> str:
     """The Redis of the running stack, else that of the settings.
 

@@ -14,10 +14,10 @@ import httpx
 from shared import __version__
 from shared.bus import Bus, open_bus
 from shared.errors import Unavailable
-from shared.settings import PREFIX, Settings
+from shared.settings import PREFIX, SERVICES, Settings
 from shared.stack import ports
 from shared.stack.child import BAD_SETTINGS, Child
-from shared.stack.claim import SERVICES, CannotStart, end_leftovers, guarded, take, with_ports
+from shared.stack.claim import CannotStart, end_leftovers, guarded, take, with_ports
 from shared.stack.display import Display, Row
 from shared.stack.redis_server import configuration, find_server
 from shared.stack.state import Run, ServiceRun, StateDirectory, write_private
@@ -202,11 +202,15 @@ class Supervisor:
             report = answer.json()
         except (httpx.HTTPError, ValueError):
             return  # not up yet, or just going down: its process says more
-        if child.state == "running":
-            ready = answer.status_code == 200
-            reasons = "; ".join(map(str, report.get("reasons", {}).values()))
-            detail = (source if child.name == "ingestor" else "") if ready else reasons
-            self._row(child, "ready" if ready else "waiting", detail)
+        if child.state != "running":
+            return
+        if not isinstance(report, dict) or report.get("service") != child.name:
+            self._row(child, "waiting", f"another program answers on port {port}")
+            return
+        ready = answer.status_code == 200
+        reasons = "; ".join(dict.fromkeys(map(str, report.get("reasons", {}).values())))
+        detail = (source if child.name == "ingestor" else "") if ready else reasons
+        self._row(child, "ready" if ready else "waiting", detail)
 
     async def _source(self, bus: Bus) -> str:
         """What the ingestor says that it runs on, in a few words."""

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from shared.cli import build
 from shared.cli.tail import find_channel, line_of
 from shared.errors import BadInput
-from shared.stack.child import describe, parse_entry, readable
+from shared.stack.child import describe, is_shown, parse_entry, readable
 from shared.topics import Channel, Keyspace
 
 BARS = Channel("bars", ("1m", "BTCUSDT"))
@@ -80,3 +80,18 @@ def test_other_output_is_no_log_entry(line: str) -> None:
 def test_an_exit_status_in_words() -> None:
     assert describe(-15) == "killed by SIGTERM"
     assert describe(3) == "exit status 3"
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ({"event": "load again", "level": "warning"}, True),
+        ({"event": "failed", "level": "error"}, True),
+        ({"event": "starting", "level": "info"}, False),
+        ({"event": "503 GET /readyz (127.0.0.1) 1.07ms", "level": "warning", "logger": "tornado.access"}, False),
+        ({"event": "there is no such setting", "level": "warning", "variable": "PAIRSTREAM_WINDW"}, False),
+    ],
+    ids=["warning", "error", "info", "access line", "told at the start"],
+)
+def test_warnings_of_services_are_shown_and_access_lines_are_not(entry: dict[str, str], shown: bool) -> None:
+    assert is_shown(entry) == shown

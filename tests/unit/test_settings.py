@@ -7,7 +7,7 @@ import pytest
 from services.alerter.settings import AlerterSettings
 from services.ingestor.settings import IngestorSettings
 from shared.errors import SettingsError
-from shared.settings import Settings, load
+from shared.settings import SERVICES, Settings, load
 
 
 @pytest.fixture(autouse=True)
@@ -44,9 +44,9 @@ def test_environment_before_dotenv_before_default(tmp_path: Path, monkeypatch: p
 
 def test_secret_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("redis://:hush@example.org:6379/0\n")
+    secret.write_text("redis://default:hush@example.org:6379/0\n")
     monkeypatch.setenv("PAIRSTREAM_REDIS_URL_FILE", str(secret))
-    assert load(Settings).redis_url == "redis://:hush@example.org:6379/0"
+    assert load(Settings).redis_url == "redis://default:hush@example.org:6379/0"
     secret.unlink()
     with pytest.raises(SettingsError, match=r"PAIRSTREAM_REDIS_URL_FILE=.*secret.*No such file"):
         load(Settings)
@@ -55,21 +55,24 @@ def test_secret_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [
-        ("SOURCE", "kraken", "auto, binance, replay, simulator or none"),
-        ("UI_PORT", "70000", "65535"),
-        ("UI_PORT", "http", "port of the UI"),
+        ("SOURCE", "kraken", "one of auto, binance, replay, simulator, none"),
+        ("UI_PORT", "70000", "a whole number from 0 to 65535 (port of the UI)"),
+        ("UI_PORT", "http", "a whole number from 0 to 65535 (port of the UI)"),
         ("SYMBOLS", "BTC USDT", "such as BTCUSDT"),
         ("PAIRS", "BTCUSDT~BTCUSDT", "the legs must differ"),
         ("PAIRS", "BTCUSDT-ETHUSDT", "Y~X"),
         ("INTERVALS", "1s,7 parsecs", "such as 1s, 5m or 1h"),
         ("INTERVALS", "2s,5s", "multiple"),
-        ("WINDOW", "3", "10"),
-        ("FIT", "quick", "lagged"),
-        ("Z_ENTER", "-1", "0"),
-        ("RETENTION_HOURS", "nan", "RETENTION_HOURS"),
+        ("WINDOW", "3", "a whole number from 10 to 100000 (regression and z-score window"),
+        ("WINDOW", "abc", "a whole number from 10 to 100000"),
+        ("FIT", "quick", "one of lagged, inclusive"),
+        ("INTERCEPT", "maybe", "Allowed: 1 or 0;"),
+        ("Z_ENTER", "-1", "a number above 0, at most 1000 (|z|"),
+        ("RETENTION_HOURS", "nan", "a number above 0 ("),
+        ("SIMULATOR_SEED", "-1", "a whole number from 0 to 4294967295"),
         ("NAMESPACE", "a:b", "prefix"),
         ("BINANCE_WS_URL", "fstream.binance.com", "wss://"),
-        ("REPLAY", "/no/such/recording", "recording"),
+        ("REPLAY", "/no/such/recording", "recording: No such file or directory. Allowed: recording to replay"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(
@@ -80,6 +83,23 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
         load(IngestorSettings)
     assert f"PAIRSTREAM_{variable}={value}" in str(caught.value)
     assert allowed in str(caught.value)
+    for raw in ("Input should", "should match", "Errno"):
+        assert raw not in str(caught.value)
+
+
+def test_a_url_of_something_else_is_no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIRSTREAM_REDIS_URL", "http://127.0.0.1:6379")
+    with pytest.raises(SettingsError, match=r"PAIRSTREAM_REDIS_URL=… cannot be used\. Allowed: .*redis://"):
+        load(Settings)
+
+
+def test_two_services_cannot_have_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIRSTREAM_UI_PORT", "8001")
+    with pytest.raises(SettingsError, match=r"^PAIRSTREAM_INGESTOR_PORT and PAIRSTREAM_UI_PORT are the same, 8001: "):
+        load(Settings)
+    for name in SERVICES:
+        monkeypatch.setenv(f"PAIRSTREAM_{name.upper()}_PORT", "0")  # any free one each
+    assert load(Settings).ui_port == load(Settings).ingestor_port == 0
 
 
 def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
