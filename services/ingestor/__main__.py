@@ -54,10 +54,11 @@ async def _ingest(service: Service[IngestorSettings], desk: Desk) -> None:
     writing = asyncio.create_task(writer.run())
     try:
         followed = await _announce(service, bus, choice, intake)
-        source = _source(service, choice, followed, bus, intake)
-        desk.bus, desk.source = bus, source
+        source = _source(service, choice, followed, intake)
+        desk.standing, desk.source = intake.standing, source
         health.ready("source")
-        jobs = (intake.run(stop), run_trimming(bus, log, stop), _feed(service, source))
+        standing = intake.standing.run(writer, log, stop)
+        jobs = (intake.run(stop), standing, run_trimming(bus, log, stop), _feed(service, source))
         await until_stopped(stop, *(_ended_by(stop, job) for job in jobs))
         try:
             async with asyncio.timeout(_LAST_WORDS_S):
@@ -90,11 +91,7 @@ async def _announce(service: Service[IngestorSettings], bus: Bus, choice: Choice
     while not service.stop.is_set():
         try:
             before = await bus.source()
-            await bus.set_source(choice.source, choice.reason)
-            # What was changed at run time outlives a restart, until the settings themselves say something new.
-            changed = (await bus.table("ingestor")).get("configured") != configured
-            followed = await bus.symbols()
-            await bus.set_row("ingestor", "configured", configured)
+            followed = await intake.standing.announce(choice.source, choice.reason, configured)
         except Unavailable as error:
             service.health.unready("redis", str(error))
             await pause(service.stop, _RETRY_S)
@@ -103,11 +100,11 @@ async def _announce(service: Service[IngestorSettings], bus: Bus, choice: Choice
             # The exchange's time of it is known with the first trade; without a source there is none but ours.
             at_ms = time.time_ns() // 1_000_000 if choice.source == "none" else 0
             intake.declare(Event("source_changed", at_ms, ": ".join(filter(None, (choice.source, choice.reason)))))
-        return [] if changed else followed
+        return followed
     return []
 
 
-def _source(service: Service[IngestorSettings], choice: Choice, followed: list[str], bus: Bus, intake: Intake) -> Source:
+def _source(service: Service[IngestorSettings], choice: Choice, followed: list[str], intake: Intake) -> Source:
     settings, health, log = service.settings, service.health, service.log
     match choice.source:
         case "binance":
@@ -118,7 +115,7 @@ def _source(service: Service[IngestorSettings], choice: Choice, followed: list[s
         case "simulator":
             return Simulator(settings, followed, intake, health, log)
         case "none":
-            return Nothing(followed or settings.symbols, bus, health)
+            return Nothing(followed or settings.symbols, intake.standing, health)
 
 
 async def _feed(service: Service[IngestorSettings], source: Source) -> None:

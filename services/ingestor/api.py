@@ -6,7 +6,7 @@ from fastapi import FastAPI, HTTPException
 from pydantic import AfterValidator, BaseModel, Field
 
 from services.ingestor.source import Source
-from shared.bus import Bus
+from services.ingestor.standing import Standing
 from shared.errors import Unavailable
 from shared.health import Health
 from shared.http_app import http_app
@@ -23,14 +23,14 @@ class Desk:
     """What runs now; empty until the source is chosen."""
 
     def __init__(self) -> None:
-        self.bus: Bus | None = None
+        self.standing: Standing | None = None
         self.source: Source | None = None
 
-    def open(self) -> tuple[Bus, Source]:
+    def open(self) -> tuple[Standing, Source]:
         """Raises `Unavailable` before the source is chosen."""
-        if self.bus is None or self.source is None:
+        if self.standing is None or self.source is None:
             raise Unavailable("the source is still being chosen")
-        return self.bus, self.source
+        return self.standing, self.source
 
 
 def ingestor_app(health: Health, desk: Desk) -> FastAPI:
@@ -39,26 +39,25 @@ def ingestor_app(health: Health, desk: Desk) -> FastAPI:
 
     @app.get("/symbols", tags=["symbols"], summary="The symbols that are followed")
     async def get_symbols() -> Symbols:
-        bus, _ = desk.open()
-        return Symbols(symbols=await bus.symbols())
+        standing, _ = desk.open()
+        return Symbols(symbols=await standing.symbols())
 
     @app.post("/symbols", tags=["symbols"], summary="Follow these too; 422 if the source does not have one of them")
     async def post_symbols(body: Symbols) -> Symbols:
-        bus, source = desk.open()
+        standing, source = desk.open()
         await source.follow(body.symbols)
-        await bus.follow_symbols(body.symbols)
-        return Symbols(symbols=await bus.symbols())
+        await standing.follow(body.symbols)
+        return Symbols(symbols=await standing.symbols())
 
     @app.delete("/symbols", tags=["symbols"], summary="Follow these no more; 404 if one of them is not followed")
     async def delete_symbols(body: Symbols) -> Symbols:
-        bus, source = desk.open()
-        followed = await bus.symbols()
+        standing, source = desk.open()
+        followed = await standing.symbols()
         unknown = [symbol for symbol in body.symbols if symbol not in followed]
         if unknown:
             raise HTTPException(404, f"not followed: {', '.join(unknown)}")
         await source.unfollow(body.symbols)
-        for symbol in body.symbols:
-            await bus.unfollow_symbol(symbol)
-        return Symbols(symbols=await bus.symbols())
+        await standing.unfollow(body.symbols)
+        return Symbols(symbols=await standing.symbols())
 
     return app

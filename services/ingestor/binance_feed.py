@@ -41,7 +41,7 @@ class BinanceFeed:
         """Until `stop`; keeps trying whatever happens."""
         self._stop = stop
         symbols = await self._listed(stop)
-        await self._intake.bus.follow_symbols(symbols, replace=True)
+        await self._intake.standing.follow(symbols, replace=True)
         await self._carry(symbols)
         self._started = True
         while not stop.is_set():

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from services.ingestor.binance import Print
 from services.ingestor.door import Door
+from services.ingestor.standing import Standing
 from shared.bus import Bus, TickWriter
+from shared.bus.tick_writer import Loss
 from shared.errors import Unavailable
 from shared.health import Health
 from shared.log import Log
@@ -26,6 +28,7 @@ class Intake:
 
     def __init__(self, bus: Bus, writer: TickWriter, health: Health, log: Log, grace_ms: int) -> None:
         self.bus = bus
+        self.standing = Standing(bus)
         self._writer = writer
         self._health = health
         self._log = log
@@ -148,6 +151,12 @@ class Intake:
                 self._duplicates.labels("redis").inc(self._writer.duplicates - duplicates)
                 written, duplicates, figures_at = self._writer.written, self._writer.duplicates, now
                 self._clock.set(self._door.clock_ms / 1000)
+            for loss in self._writer.take_losses():
+                self._gaps.inc()
+                self._log.warning(
+                    "Redis has lost ticks", symbol=loss.symbol, until_ms=loss.until.ms, until_id=loss.until.trade_id
+                )
+                self.declare(_lost(loss))
             if self._rejected and now - rejected_at >= _REJECTED_S:
                 rejected_at = now
                 for reason, count in self._rejected.items():
@@ -167,3 +176,17 @@ class Intake:
             except Unavailable:
                 self._events.appendleft(event)
                 return
+
+
+def _lost(loss: Loss) -> Event:
+    after = loss.after
+    return Event(
+        "gap",
+        loss.until.ms,
+        "Redis has lost these ticks, which were there before, and they are too old to be written again",
+        loss.symbol,
+        first_id=None if after is None else after.trade_id + 1,
+        last_id=loss.until.trade_id,
+        from_ms=None if after is None else after.ms,
+        to_ms=loss.until.ms,
+    )

@@ -3,21 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 
-from shared.bus import Bus
+from services.ingestor.standing import Standing
 from shared.health import Health
 
 
 class Nothing:
     """No trades. The followed symbols are those of the settings and of the HTTP interface."""
 
-    def __init__(self, wanted: Sequence[str], bus: Bus, health: Health) -> None:
+    def __init__(self, wanted: Sequence[str], standing: Standing, health: Health) -> None:
         self._wanted = [symbol for symbol in wanted if symbol != "*"]
-        self._bus = bus
+        self._standing = standing
         health.ready("feed")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Raises `Unavailable`."""
-        await self._bus.follow_symbols(self._wanted)
+        await self._standing.follow(self._wanted, replace=True)
         await stop.wait()
 
     async def follow(self, symbols: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ class Replay:
             raise BadInput(f"{self._path} holds no trades")
         symbols = self._present(extent)
         await self._intake.open(symbols)
-        await self._intake.bus.follow_symbols(symbols, replace=True)
+        await self._intake.standing.follow(symbols, replace=True)
         self._symbols = set(symbols)
         self._extent = extent
         start, resumed_ns = await self._resume(extent, symbols)

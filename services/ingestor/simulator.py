@@ -57,7 +57,7 @@ class Simulator:
         """Publish until `stop`. Raises `Unavailable`."""
         market = self._market
         await self._intake.open(self._followed)
-        await self._intake.bus.follow_symbols(sorted(self._followed), replace=True)
+        await self._intake.standing.follow(self._followed, replace=True)
         newest_ms = None
         for symbol in market.symbols:
             newest = await self._intake.bus.messages(Channel(TICKS.name, (symbol,)), count=1, newest_first=True)

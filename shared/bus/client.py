@@ -198,10 +198,6 @@ class Bus:
                     pipe.sadd(key, *symbols)
                 await pipe.execute()
 
-    async def unfollow_symbol(self, symbol: str) -> bool:
-        with translated():
-            return bool(await self.client.srem(self.keyspace.plain("symbols"), symbol))
-
     async def table(self, name: str, partition: int | None = None) -> dict[str, str]:
         """A hash of this keyspace, such as ``pairs`` or ``rules``; with `partition`, one that belongs to its slot."""
         key = self.keyspace.plain(name) if partition is None else self.keyspace.partitioned(name, partition)
@@ -232,11 +228,13 @@ class Bus:
             int(found.get("started_ms", "0")),
         )
 
-    async def set_source(self, source: str, reason: str) -> None:
-        """Say what the ingestor runs on, in this keyspace's namespace."""
-        record = SourceRecord(source, reason, self.keyspace.namespace, time.time_ns() // 1_000_000)
+    async def set_source(self, source: str, reason: str, started_ms: int | None = None) -> SourceRecord:
+        """Say what the ingestor runs on, in this keyspace's namespace, since now if nothing else is said."""
+        since_ms = time.time_ns() // 1_000_000 if started_ms is None else started_ms
+        record = SourceRecord(source, reason, self.keyspace.namespace, since_ms)
         with translated():
             await self.client.hset(SOURCE_KEY, mapping=dict(zip(record._fields, map(str, record), strict=True)))
+        return record
 
 
 @asynccontextmanager

@@ -34,6 +34,15 @@ class Tail(NamedTuple):
     trade_id: int
 
 
+class Loss(NamedTuple):
+    """Ticks that Redis had and has no more, and that are no longer kept here: all after `after` up to `until`."""
+
+    symbol: str
+    after: Tail | None
+    """``None`` if nothing of the symbol is left."""
+    until: Tail
+
+
 _Item = tuple[str, int, int, str, tuple[str, Sequence[str]] | None]
 """A command in the queue, a tick or watermarks: symbol, entry id's ms and trade id, packed; then for watermarks (without a
 symbol) the key of their hash, and symbols and texts in turn. A plain tuple, for the garbage collector leaves those of plain
@@ -89,6 +98,8 @@ class TickWriter:
         self._queue: deque[_Item] = deque()
         self._ring: deque[tuple[float, list[_Item]]] = deque()
         self._ring_ticks = 0
+        self._forgotten: dict[str, Tail] = {}
+        self._losses: list[Loss] = []
         self._last_ms: dict[str, int] = {}
         self._watermarks: dict[str, dict[str, str]] = {}
         self._keys: dict[str, str] = {}
@@ -119,7 +130,13 @@ class TickWriter:
             await connection.close()
         for symbol, tail in found.items():
             self._last_ms[symbol] = max(tail.ms, self._last_ms.get(symbol, 0))
+            self._forgotten.setdefault(symbol, tail)
         return found
+
+    def take_losses(self) -> list[Loss]:
+        """What Redis has lost for good, as far as it is known and has not been taken yet."""
+        losses, self._losses = self._losses, []
+        return losses
 
     async def _tails(self, connection: Connection, symbols: Sequence[str]) -> dict[str, Tail]:
         for symbol in symbols:
@@ -195,11 +212,16 @@ class TickWriter:
     async def _rejoin(self, connection: Connection) -> None:
         """Put back what Redis has lost of the last minute, before anything else is sent: ticks, then watermarks."""
         kept = [item for _, items in self._ring for item in items]
-        symbols = sorted({item[0] for item in kept if item[0]})
+        symbols = sorted({item[0] for item in kept if item[0]} | self._forgotten.keys())
         tails = await self._tails(connection, symbols)
         self._ring.clear()
         self._ring_ticks = 0
         lost = [item for item in kept if item[0] and (item[0] not in tails or item[1:3] > tails[item[0]])]
+        for symbol, until in self._forgotten.items():
+            tail = tails.get(symbol)
+            if tail is None or tail < until:
+                self._losses.append(Loss(symbol, tail, until))
+        self._forgotten = tails
         for key, texts in self._watermarks.items():
             stored = await connection.call("HMGET", key, *texts)
             behind = [pair for pair, was in zip(texts.items(), stored, strict=True) if _order(pair[1]) > _order(was)]
@@ -247,4 +269,7 @@ class TickWriter:
         self._ring.append((now, items))
         self._ring_ticks += len(items)
         while self._ring and (now - self._ring[0][0] > _RING_S or self._ring_ticks > _RING_TICKS):
-            self._ring_ticks -= len(self._ring.popleft()[1])
+            _, forgotten = self._ring.popleft()
+            self._ring_ticks -= len(forgotten)
+            newest = {item[0]: item for item in forgotten if item[0]}
+            self._forgotten.update({symbol: Tail(ms, trade_id) for symbol, (_, ms, trade_id, *_) in newest.items()})

@@ -458,6 +458,41 @@ async def test_redis_killed_under_a_live_feed_and_in_quiet_times(redis_server: O
         client.close()
 
 
+async def test_a_redis_that_comes_back_empty_is_told_what_runs(redis_server: OwnRedis, tmp_path: Path) -> None:
+    made = Ingestors(redis_server.url, tmp_path)
+    client: redis.Redis[str] = redis.Redis.from_url(redis_server.url, decode_responses=True)
+    try:
+        async with MockExchange(made_up_trades([*SYMBOLS, "SOLUSDT"], 300)) as exchange:
+            ingestor = made.live(exchange)
+            await exchange.wait_subscribed(2)
+            await exchange.play(count=100)
+            await wait_until(lambda: ingestor.get("/readyz").status_code == 200, 10, "it is ready")
+            async with httpx.AsyncClient() as http:
+                await http.post(f"http://127.0.0.1:{ingestor.port}/symbols", json={"symbols": ["SOLUSDT"]})
+            before = client.hgetall("pairstream:source"), client.smembers("symbols"), client.hget("ingestor", "configured")
+            assert before[1] == {*SYMBOLS, "SOLUSDT"}
+
+            def said() -> bool:
+                return before == (
+                    client.hgetall("pairstream:source"),
+                    client.smembers("symbols"),
+                    client.hget("ingestor", "configured"),
+                )
+
+            await asyncio.to_thread(redis_server.kill)
+            for path in (*redis_server.append_only_files, *redis_server.dir.glob("appendonlydir/*")):
+                path.unlink(missing_ok=True)
+            await asyncio.to_thread(redis_server.start)
+            await wait_until(said, 10, "all is there again")
+            # Keys that go without a broken connection are missed as well.
+            client.flushall()
+            await wait_until(said, 10, "all is there again")
+    finally:
+        for process in made.processes:
+            process.kill()
+        client.close()
+
+
 def test_it_waits_for_a_redis_that_is_not_there_yet(redis_server: OwnRedis, tmp_path: Path) -> None:
     redis_server.kill()
     made = Ingestors(redis_server.url, tmp_path)

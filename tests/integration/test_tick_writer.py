@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from shared.bus import TickWriter
-from shared.bus.tick_writer import Tail, pack_tick
+from shared.bus.tick_writer import Loss, Tail, pack_tick
 from shared.messages import Tick
 from shared.topics import Keyspace
 from tests.redis_servers import OwnRedis
@@ -252,6 +252,35 @@ async def test_a_tail_lost_without_a_word_is_sent_again_after_the_next_connectio
     assert ids(client, "ETHUSDT") == list(range(1, 401))
     # 401 stood in the emptied stream before anybody knew: what was before it cannot be put back.
     assert ids(client) == [401, 402]
+
+
+async def test_what_redis_has_lost_and_is_not_kept_is_told(redis_server: OwnRedis) -> None:
+    client: redis.Redis[str] = redis.Redis.from_url(redis_server.url, decode_responses=True)
+    async with writing(redis_server.url) as writer:
+        await feed(writer, 1, 1000)
+        await flushed(writer)
+    async with writing(redis_server.url) as writer:
+        await writer.tails(["BTCUSDT", "ETHUSDT"])
+        await writer.add(run_of(1001, 1500))
+        await flushed(writer)
+        await asyncio.to_thread(redis_server.stop)
+        await asyncio.to_thread(redis_server.start)
+        await wait_until(lambda: writer.reconnects == 1, 10, "it has connected again")
+        assert writer.take_losses() == []
+        await writer.add(run_of(1501, 2000))
+        await flushed(writer)
+        await asyncio.to_thread(redis_server.kill)
+        for path in redis_server.append_only_files:
+            path.write_bytes(b"")
+        for path in redis_server.dir.glob("appendonlydir/*"):
+            path.unlink()
+        await asyncio.to_thread(redis_server.start)
+        await wait_until(lambda: ids(client) == list(range(1501, 2001)), 10, "the last ticks are there again")
+        assert writer.take_losses() == [
+            Loss("BTCUSDT", None, Tail(T0 + 1500, 1500)),
+            Loss("ETHUSDT", None, Tail(T0 + 1000, 1000)),
+        ]
+        assert writer.take_losses() == []
 
 
 async def test_ids_that_have_begun_again_are_put_back_too(redis_server: OwnRedis) -> None:
