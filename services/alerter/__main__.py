@@ -14,11 +14,12 @@ from shared.runtime import Service, follow_source, pause, run_service, serve_htt
 from shared.step_loop import StepLoop
 from shared.topics import Keyspace
 
+_KEEP_S = 5.0
+
 
 async def run(service: Service[AlerterSettings]) -> None:
     settings, health = service.settings, service.health
-    configured = settings.rules()
-    store = RuleStore(settings.intervals)
+    store = RuleStore(settings.intervals, settings.rules())
     metrics = Metrics(health)
 
     def new_engine(_keyspace: Keyspace, _partition: int) -> StampedEngine:
@@ -26,11 +27,22 @@ async def run(service: Service[AlerterSettings]) -> None:
 
     loop = StepLoop(service, new_engine, tables=("rules", "pairs"))
 
+    async def keep_rules(stop: asyncio.Event) -> None:
+        """Keep the configured rules in the table, whatever Redis forgets."""
+        while not stop.is_set():
+            await pause(stop, _KEEP_S)
+            try:
+                if written := await store.keep_configured():
+                    service.log.warning("rules were lost and are written again", rules=written)
+                health.ready("rules")
+            except Unavailable as error:
+                health.unready("rules", str(error))
+
     async def follow(bus: Bus, stop: asyncio.Event) -> None:
         store.move(bus)
         while not stop.is_set():
             try:
-                overruled = await store.refresh(configured)
+                overruled = await store.refresh()
             except Unavailable as error:
                 health.unready("rules", str(error))
                 await pause(stop, 1.0)
@@ -38,7 +50,7 @@ async def run(service: Service[AlerterSettings]) -> None:
                 health.ready("rules")
                 if overruled:
                     service.log.warning("rules changed over HTTP stay as they are", rules=overruled)
-                await loop.run(bus, stop)
+                await until_stopped(stop, loop.run(bus, stop), keep_rules(stop))
 
     await until_stopped(
         service.stop,

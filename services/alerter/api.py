@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Path, Query
 
-from services.alerter.rules import Rule, StoredRule, check_interval
+from services.alerter.rules import NAME_PATTERN, Rule, RuleChange, StoredRule, check_interval
 from services.alerter.store import RuleStore
 from shared.errors import BadInput
 from shared.health import Health
@@ -12,7 +12,7 @@ from shared.http_app import http_app
 
 _DESCRIPTION = "Alert rules over the pair statistics. The alerts themselves are in the topic `alerts`."
 
-Name = Annotated[str, Path(description="name of a rule")]
+Name = Annotated[str, Path(pattern=NAME_PATTERN, description="name of a rule")]
 
 
 def alerter_app(health: Health, store: RuleStore) -> FastAPI:
@@ -32,9 +32,10 @@ def alerter_app(health: Health, store: RuleStore) -> FastAPI:
         return stored
 
     @app.put("/rules/{name}", tags=["rules"], summary="Change a rule; it outlives a restart, in place of the file's")
-    async def replace(name: Name, rule: Rule) -> StoredRule:
-        if rule.name != name:
-            raise BadInput(f"name = {rule.name!r}: the path says {name!r}; a rule cannot be renamed")
+    async def replace(name: Name, change: RuleChange) -> StoredRule:
+        if change.name not in (None, name):
+            raise BadInput(f"name = {change.name!r}: the path says {name!r}; a rule cannot be renamed")
+        rule = Rule(**{**change.model_dump(), "name": name})
         check_interval(rule, store.intervals)
         stored = await store.replace(rule)
         if stored is None:

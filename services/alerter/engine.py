@@ -81,7 +81,8 @@ class AlertEngine:
         part = self._parts.get(channel)
         if part is not None:
             return f"{part.after_ms}-0"
-        first_ms = min(rule.since_ms for rule in rules) - self._widths[channel.parameters[0]]
+        interval = channel.parameters[0]
+        first_ms = min(rule.judges_after_ms(interval) for rule in rules) - self._widths[interval]
         return f"{first_ms}-0" if first_ms > 0 else "0"
 
     def on_messages(self, batch: Sequence[StepInput]) -> Output:
@@ -151,7 +152,7 @@ class AlertEngine:
         close_ms = row.open_time_ms + self._widths[row.interval]
         alerts = []
         for rule in self._rules_of.get(channel, ()):
-            if close_ms <= rule.since_ms:
+            if close_ms <= rule.judges_after_ms(row.interval):
                 continue
             watch = part.watches.get(rule.name, _Watch())
             state = evaluate(rule, fired=watch.fired, fired_ms=watch.fired_ms, zscore=row.zscore, close_ms=close_ms)
@@ -186,7 +187,10 @@ def _alert(rule: StoredRule, watch: _Watch, row: PairStats, zscore: float, state
         "bar_ms": row.open_time_ms,
         "close_ms": close_ms,
         "previous_state": "fired" if watch.fired else "armed",
-        "rule": rule.model_dump(exclude={"enabled"}),
+        "rule": {
+            **rule.model_dump(exclude={"enabled", "since_ms_by_interval"}),
+            "since_ms": rule.judges_after_ms(row.interval),
+        },
     }
     if watch.fired_ms is not None:
         explain["last_fired_ms"] = watch.fired_ms

@@ -16,7 +16,10 @@ from shared.topics import PAIRS, Channel
 ANY = "*"
 _VARIANT = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 
-Threshold = Annotated[float, Field(allow_inf_nan=False)]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+Threshold = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A number in the TOML or JSON; neither text nor true or false."""
 
 
 class Rule(BaseModel):
@@ -29,11 +32,13 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="1 to 64 letters, digits, _ . or -")
+    name: str = Field(pattern=NAME_PATTERN, description="1 to 64 letters, digits, _ . or -")
     kind: Literal["zscore"] = Field("zscore", description="zscore")
     pair: str = Field(ANY, description="Y~X, Y~X@VARIANT, or * for every configured pair")
     interval: str = Field(ANY, description="one of the configured intervals, or * for all of them")
-    enter: Threshold = Field(gt=0, description="the rule fires at this |z-score| or beyond; above 0 and above exit")
+    enter: Threshold = Field(
+        gt=0, le=1000, description="the rule fires at this |z-score| or beyond; above 0, at most 1000, above exit"
+    )
     exit: Threshold = Field(ge=0, description="it resolves and is armed again at this |z-score| or less; 0 or more, below enter")
     cooldown_s: Threshold = Field(60.0, ge=0, le=31_536_000, description="least bar time between two firings, in seconds")
     enabled: bool = Field(True, description="true or false")
@@ -73,11 +78,27 @@ class Rule(BaseModel):
         ]
 
 
+class RuleChange(Rule):
+    """A rule whose name stands in the path; in the body it may be left out."""
+
+    name: str | None = Field(None, description="may be left out; the name in the path if not")  # type: ignore[assignment]
+
+
 class StoredRule(Rule):
     """A row of the table `rules`."""
 
     origin: Literal["file", "default", "http"] = Field(description="where the rule comes from")
     since_ms: int = Field(0, ge=0, description="bars that closed up to here were there before the rule and are not judged")
+    since_ms_by_interval: dict[str, int] = Field(
+        {}, description="the same for intervals that had statistics then; since_ms is for the others"
+    )
+
+    def judges_after_ms(self, interval: str) -> int:
+        """Close time of the newest bar of this interval that is not judged.
+
+        A 5m bar that the end of a source has closed early must not keep the rule from the 1s bars before its close time.
+        """
+        return self.since_ms_by_interval.get(interval, self.since_ms)
 
 
 def evaluate(rule: Rule, *, fired: bool, fired_ms: int | None, zscore: float, close_ms: int) -> AlertState | None:

@@ -1,13 +1,14 @@
 """The rules and the alerts as they lie in Redis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from services.alerter.engine import valid_rules
 from services.alerter.rules import Rule, StoredRule
 from shared.bus import Bus
 from shared.codec import decode
-from shared.errors import Unavailable
+from shared.errors import BadInput, Unavailable
 from shared.intervals import interval_ms
 from shared.topics import ALERTS, Channel
 
@@ -17,9 +18,12 @@ _TABLE = "rules"
 class RuleStore:
     """The table `rules` of the namespace that is followed. Every method raises `Unavailable` when Redis is away."""
 
-    def __init__(self, intervals: Sequence[str]) -> None:
-        """`intervals`: the configured ones."""
+    def __init__(self, intervals: Sequence[str], configured: Sequence[StoredRule] = ()) -> None:
+        """`intervals`: the configured ones. `configured`: the rules of file or default."""
         self.intervals = intervals
+        self._configured = {rule.name: rule for rule in configured}
+        self._deleted: set[tuple[str, str]] = set()
+        """Namespace and name of the configured rules that were deleted over HTTP since the start."""
         self._bus: Bus | None = None
 
     def move(self, bus: Bus) -> None:
@@ -32,19 +36,31 @@ class RuleStore:
             raise Unavailable("the ingestor has not said yet what it runs on")
         return self._bus
 
-    async def refresh(self, configured: Sequence[StoredRule]) -> list[str]:
+    async def refresh(self) -> list[str]:
         """Make the table hold the configured rules, of file or default, and no others of that origin.
 
         Rules made or changed over HTTP stay; answers the names of those that stand in place of configured ones.
         """
-        rows = valid_rules(await self.bus.table(_TABLE))
+        bus = self.bus
+        rows = valid_rules(await bus.table(_TABLE))
         kept = {name for name, rule in rows.items() if rule.origin == "http"}
-        for rule in configured:
-            if rule.name not in kept:
-                await self.bus.set_row(_TABLE, rule.name, rule.model_dump_json())
-        for name in rows.keys() - kept - {rule.name for rule in configured}:
-            await self.bus.delete_row(_TABLE, name)
-        return sorted(kept & {rule.name for rule in configured})
+        for name, rule in self._configured.items():
+            if name not in kept and not self._is_deleted(bus, name):
+                await bus.set_row(_TABLE, name, rule.model_dump_json())
+        for name in rows.keys() - kept - self._configured.keys():
+            await bus.delete_row(_TABLE, name)
+        return sorted(kept & self._configured.keys())
+
+    async def keep_configured(self) -> list[str]:
+        """Write the configured rules that Redis has lost, but for those deleted over HTTP since the start; answers which."""
+        bus = self.bus
+        there = await bus.table(_TABLE)
+        lost = [name for name in self._configured if name not in there and not self._is_deleted(bus, name)]
+        # only_new: one that was made over HTTP in the meantime stays
+        return [name for name in lost if await bus.set_row(_TABLE, name, self._configured[name].model_dump_json(), only_new=True)]
+
+    def _is_deleted(self, bus: Bus, name: str) -> bool:
+        return (bus.keyspace.namespace, name) in self._deleted
 
     async def rules(self) -> dict[str, StoredRule]:
         """Name → rule, sorted."""
@@ -52,8 +68,10 @@ class RuleStore:
 
     async def create(self, rule: Rule) -> StoredRule | None:
         """The new rule, which judges later rows only; ``None`` if there is one of that name."""
-        stored = StoredRule(**rule.model_dump(), origin="http", since_ms=await self._newest_ms(rule))
+        stored = StoredRule(**rule.model_dump(), origin="http", **_since(await self._newest_ms(rule)))
         new = await self.bus.set_row(_TABLE, stored.name, stored.model_dump_json(), only_new=True)
+        if new:
+            self._deleted.discard((self.bus.keyspace.namespace, rule.name))
         return stored if new else None
 
     async def replace(self, rule: Rule) -> StoredRule | None:
@@ -65,26 +83,45 @@ class RuleStore:
         if old is None:
             return None
         same = old.enabled and (old.pair, old.interval) == (rule.pair, rule.interval)
-        since_ms = old.since_ms if same else await self._newest_ms(rule)
-        stored = StoredRule(**rule.model_dump(), origin="http", since_ms=since_ms)
+        since = old.model_dump(include=set(_since({}))) if same else _since(await self._newest_ms(rule))
+        stored = StoredRule(**rule.model_dump(), origin="http", **since)
         await self.bus.set_row(_TABLE, stored.name, stored.model_dump_json())
         return stored
 
     async def delete(self, name: str) -> bool:
-        """Whether there was one."""
-        return await self.bus.delete_row(_TABLE, name)
+        """Whether there was one. A configured one is not written again before the next start."""
+        bus = self.bus
+        if name in self._configured:
+            self._deleted.add((bus.keyspace.namespace, name))
+        return await bus.delete_row(_TABLE, name)
 
-    async def _newest_ms(self, rule: Rule) -> int:
-        """Close time of the newest bar among the streams that the rule is about; 0 if they are empty."""
-        newest_ms = 0
+    async def _newest_ms(self, rule: Rule) -> dict[str, int]:
+        """Per interval, close time of the newest bar among the streams that the rule is about; without those that are empty."""
+        newest_ms: dict[str, int] = {}
         for channel in rule.channels(await self.bus.table("pairs"), self.intervals):
             last_id = await self.bus.last_id(channel)
             if last_id is not None:
-                newest_ms = max(newest_ms, int(last_id.partition("-")[0]) + interval_ms(channel.parameters[0]))
+                interval = channel.parameters[0]
+                close_ms = int(last_id.partition("-")[0]) + interval_ms(interval)
+                newest_ms[interval] = max(newest_ms.get(interval, 0), close_ms)
         return newest_ms
 
     async def alerts(self, limit: int) -> list[dict[str, Any]]:
-        """The latest alerts, newest first, each with the id of its entry."""
-        channel = Channel(ALERTS.name)
-        found = await self.bus.entries(channel, count=limit, newest_first=True)
-        return [{"id": entry_id, **decode(channel, entry_id, fields)._asdict()} for entry_id, fields in found]
+        """The latest alerts, newest first, each with the id of its entry. Entries that are none are left out."""
+        bus, channel = self.bus, Channel(ALERTS.name)
+        alerts: list[dict[str, Any]] = []
+        end = "+"
+        while len(alerts) < limit:
+            page = await bus.entries(channel, end=end, count=limit, newest_first=True)
+            for entry_id, fields in page:
+                with suppress(BadInput):
+                    alerts.append({"id": entry_id, **decode(channel, entry_id, fields)._asdict()})
+            if len(page) < limit:
+                break
+            end = f"({page[-1][0]}"
+        return alerts[:limit]
+
+
+def _since(newest_ms: Mapping[str, int]) -> dict[str, Any]:
+    """Fields of a rule that judges later bars only, given the newest close of each interval."""
+    return {"since_ms": max(newest_ms.values(), default=0), "since_ms_by_interval": dict(newest_ms)}

@@ -160,8 +160,13 @@ def test_rules_over_http(client: Client, alerter: ServiceProcess) -> None:
     assert (changed.status_code, changed.json()["origin"], changed.json()["enter"]) == (200, "http", 6.0)
     assert http.put("/rules/none", json={"name": "none", "enter": 6, "exit": 1}).status_code == 404
     assert http.put("/rules/zscore", json={"name": "other", "enter": 6, "exit": 1}).status_code == 422
+    unnamed = http.put("/rules/zscore", json={"enter": 6, "exit": 2})
+    assert (unnamed.status_code, unnamed.json()["name"], unnamed.json()["exit"]) == (200, "zscore", 2.0)
+    assert http.put("/rules/zscore", json={"enter": 6, "exit": True}).status_code == 422
+    assert http.put("/rules/zscore", json={"name": "zscore", "enter": 6, "exit": 1}).status_code == 200
     assert http.delete("/rules/none").status_code == 404
 
+    client.xadd("alerts", {"foo": "bar"})  # somebody else's, and the newest
     listed = http.get("/alerts", params={"limit": 1}).json()
     assert [(entry["rule"], entry["state"], entry["bar_ms"]) for entry in listed] == [("high", "fired", int(alert["bar_ms"]))]
     assert listed[0]["explain"] == explain
@@ -187,6 +192,9 @@ def _checkpoint(client: Client) -> str:
         ({"name": "a", "enter": 1, "exit": 3}, "exit (3) must be below enter (1)"),
         ({"name": "a", "enter": 0, "exit": 0}, "enter = 0: "),
         ({"name": "a", "enter": "x", "exit": 0}, "enter = 'x': "),
+        ({"name": "a", "enter": 1001, "exit": 0}, "enter = 1001: "),
+        ({"name": "a", "enter": 2, "exit": True}, "exit = True: "),
+        ({"name": "a", "enter": "2", "exit": 1}, "enter = '2': "),
         ({"name": "a", "exit": 0}, "enter: is missing"),
         ({"name": "a/b", "enter": 2, "exit": 0}, "name = 'a/b': "),
         ({"name": "a", "enter": 2, "exit": 0, "pair": "ETHUSDT"}, "pair = 'ETHUSDT': 'ETHUSDT' is no pair"),
@@ -242,3 +250,60 @@ def test_waits_for_the_source_and_says_so(redis_url: str, alerter: ServiceProces
     wait_until_sync(lambda: "waiting for the ingestor" in _readyz(alerter), 20, "it says what it waits for")
     answer = alerter.get("/rules")
     assert (answer.status_code, answer.json()["detail"]) == (503, "the ingestor has not said yet what it runs on")
+
+
+def test_rules_that_redis_lost_come_back_but_not_those_deleted_over_http(
+    client: Client, redis_url: str, tmp_path: Path, alerter: ServiceProcess
+) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("".join(f'[[rule]]\nname = "{name}"\nenter = 3\nexit = 1\n' for name in ("kept", "gone", "changed")))
+    process = ServiceProcess("alerter", tmp_path, redis_url=redis_url, intervals="1s,1m", rules_file=file)
+    try:
+        process.start().wait_ready()
+        base = f"http://127.0.0.1:{process.port}/rules"
+        assert httpx.delete(f"{base}/gone").status_code == 204
+        assert httpx.put(f"{base}/changed", json={"enter": 7, "exit": 1}).status_code == 200
+        client.hdel("rules", "kept")
+        wait_until_sync(lambda: client.hexists("rules", "kept"), 15, "the lost rule is back")
+        rows = {name: json.loads(text) for name, text in client.hgetall("rules").items()}
+        assert {name: (row["origin"], row["enter"]) for name, row in rows.items()} == {
+            "kept": ("file", 3.0),
+            "changed": ("http", 7.0),
+        }
+
+        # Redis restarted empty while the services live
+        client.flushall()
+        client.hset("pairstream:source", mapping={"source": "none", "reason": "", "namespace": "", "started_ms": "1"})
+        client.hset("pairs", PAIR, "{}")
+        wait_until_sync(lambda: client.hkeys("rules"), 15, "rules are back")
+        assert set(client.hkeys("rules")) == {"kept", "changed"}
+        publish(client, "1s", T0, 5.0)
+        wait_until_sync(lambda: {alert["rule"] for alert in alerts(client)} == {"kept", "changed"}, 15, "they fire")
+
+        process.stop()
+        process.start().wait_ready()
+        assert set(client.hkeys("rules")) == {"kept", "gone", "changed"}
+    finally:
+        process.kill()
+
+
+def test_a_rule_on_all_intervals_begins_with_the_next_bar_of_each(client: Client, alerter: ServiceProcess) -> None:
+    publish(client, "1m", T0, 0.0)  # closed early, at the end of a pass: its close time is later than what follows
+    publish(client, "1s", T0 + 5_000, 0.0)
+    alerter.start().wait_ready()
+    made = httpx.post(f"http://127.0.0.1:{alerter.port}/rules", json={"name": "all", "enter": 4, "exit": 1})
+    assert made.json()["since_ms_by_interval"] == {"1s": T0 + 6_000, "1m": T0 + 60_000}
+    wait_until_sync(lambda: client.hexists("rules", "all"), 5, "the rule is in the table")
+
+    def fired() -> list[int]:
+        return [int(alert["bar_ms"]) for alert in alerts(client) if alert["rule"] == "all"]
+
+    second = 6
+    while not fired():
+        publish(client, "1s", T0 + second * 1_000, 4.5)
+        wait_until_sync(lambda s=second: f'"after_ms":{T0 + s * 1000}' in _checkpoint(client), 10, "judged")
+        second += 1
+        assert second < 50
+    assert T0 + 6_000 <= fired()[0] < T0 + 60_000
+    explain = json.loads(next(alert for alert in alerts(client) if alert["rule"] == "all")["explain"])
+    assert explain["rule"]["since_ms"] == T0 + 6_000
