@@ -10,7 +10,7 @@ from services.ui.state import Away, FeedState, Quote
 from services.ui.store import KEPT_ALERTS, Store
 from shared.bus import Bus, SourceRecord, StreamReader
 from shared.codec import decode
-from shared.errors import Unavailable
+from shared.errors import BadInput, Unavailable
 from shared.health import Health
 from shared.log import Log
 from shared.runtime import pause
@@ -46,6 +46,7 @@ class Hub:
         self._changed = False
         self._notified_s = 0.0
         self._entries = health.counter("entries_read", "Stream entries read", ("topic",))
+        self._rejected = health.counter("entries_rejected", "Stream entries that are no message of their topic", ("topic",))
         self._sessions = health.gauge("ui_sessions", "Browser pages that are connected")
         self._streams = health.gauge("streams_followed", "Streams that are read")
         self._reconnects = health.counter("redis_reconnects", "Times that Redis was lost")
@@ -68,9 +69,8 @@ class Hub:
     def state(self) -> FeedState:
         """The feed as it stands; a source that works in another namespace is not ours."""
         source = self.source if self.source is not None and self.source.namespace == self.namespace else None
-        return FeedState(
-            source.source if source else None, source.reason if source else "", self.namespace, self.quotes, self.away
-        )
+        name, reason = (source.source, source.reason) if source else (None, "")
+        return FeedState(name, reason, self.namespace, self.quotes, self.away, self.symbols)
 
     def hold(self, channels: Iterable[Channel]) -> None:
         """Follow these streams as long as somebody holds them; each `hold` needs one `release`."""
@@ -160,7 +160,14 @@ class Hub:
         return entries[0][0] if entries else "0"
 
     def _apply(self, channel: Channel, entry_id: str, fields: Mapping[str, str]) -> None:
-        self.store.apply(channel, entry_id, decode(channel, entry_id, fields))
+        """Entries that are no message, which only another program can have written, are counted and left out."""
+        try:
+            message = decode(channel, entry_id, fields)
+        except BadInput as error:
+            self._rejected.labels(channel.topic).inc()
+            self._log.warning("rejected", reason=str(error))
+            return
+        self.store.apply(channel, entry_id, message)
 
     async def _poll(self, bus: Bus) -> None:
         """What is no stream: the source, the tables, and whether the shown symbols' feeds move."""

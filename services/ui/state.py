@@ -1,6 +1,6 @@
 """What is known of the feed beside the streams' content."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -30,3 +30,5 @@ class FeedState(NamedTuple):
     quotes: Mapping[str, Quote]
     """Of the shown symbols."""
     away: Away | None
+    symbols: Sequence[str] = ()
+    """The followed symbols; empty while nobody has said."""

@@ -8,7 +8,11 @@ const COLOURS = {
   up: "#2fbf9b", down: "#f0616d", grid: "#1b212c", text: "#8793a5", ink: "#0a0d12", strong: "#d5dce6",
 }
 const FONT = "ui-monospace, 'JetBrains Mono', 'DejaVu Sans Mono', Menlo, monospace"
-const ROWS = { price: [0.475, 1], zscore: [0.195, 0.445], correlation: [0, 0.165] }
+// shares of the height, from the top down; each row has its heading above it
+const ROWS = { price: 0.55, zscore: 0.27, correlation: 0.18 }
+const HEADING_PX = 21
+const FOOT_PX = 30
+const TAG_PX = 15
 const FEWEST_BARS = 60
 const HOLD_MS = 250
 // the grid of bars restarts after a silence of the source of more than ten minutes
@@ -84,6 +88,15 @@ export class Chart {
     this.soon()
   }
 
+  // open time of the newest bar, and of the first after the grid last restarted; null and 0 without bars
+  get newestMs() {
+    return this.extent()?.[1] ?? null
+  }
+
+  get restartMs() {
+    return this.series.y.restart(SILENCE_MS + (this.view?.widthMs ?? 1000))
+  }
+
   get following() {
     return this.range === null
   }
@@ -114,7 +127,7 @@ export class Chart {
     if (this.range) return this.range
     const width = this.view?.widthMs ?? 1000
     const [first, last] = this.extent() ?? [Date.now() - FEWEST_BARS * width, Date.now()]
-    const span = this.span ?? Math.max(last - Math.max(first, this.series.y.restart(SILENCE_MS + width)), FEWEST_BARS * width)
+    const span = this.span ?? Math.max(last - Math.max(first, this.restartMs), FEWEST_BARS * width)
     return [last - span, last + Math.max(width, span * 0.015)]
   }
 
@@ -200,11 +213,11 @@ export class Chart {
     line(stats.points("spread", from, to, buckets), "y2", COLOURS.spread, 1, "spread", { hovertemplate: "spread %{y:.5~g}<extra></extra>" })
     line(stats.points("zscore", from, to, buckets), "y4", COLOURS.z, 1.4, "z", { hovertemplate: "z %{y:.2f}<extra></extra>" })
     line(stats.points("correlation", from, to, buckets), "y3", COLOURS.correlation, 1.4, "ρ", { hovertemplate: "ρ %{y:.3f}<extra></extra>" })
-    const fired = this.alerts.filter((a) => a.state === "fired" && a.time >= from && a.time <= to)
+    const fired = this.alerts.filter((a) => a.bar_ms >= from && a.bar_ms <= to)
     traces.push({
-      type: "scatter", mode: "markers", x: fired.map((a) => a.time), y: fired.map((a) => a.value), yaxis: "y4", name: "alert",
+      type: "scatter", mode: "markers", x: fired.map((a) => a.bar_ms), y: fired.map((a) => a.value), yaxis: "y4", name: "alert",
       marker: { symbol: fired.map((a) => (a.value > 0 ? "triangle-down" : "triangle-up")), size: 9, color: fired.map((a) => (a.value > 0 ? COLOURS.down : COLOURS.up)), line: { width: 1, color: COLOURS.ink } },
-      hoverinfo: "skip", showlegend: false,
+      customdata: fired.map((a) => [a.value > 0 ? "SHORT" : "LONG", escaped(a.rule)]), hovertemplate: "%{customdata[0]} by %{customdata[1]}<extra></extra>", showlegend: false,
     })
     return traces
   }
@@ -229,10 +242,13 @@ export class Chart {
     const { enter, exit } = this.thresholds
     const bases = this.bases(window)
     const price = []
-    const tag = (axis, range, value, text, colour) => {
+    const plotHeight = Math.max(1, box.height - HEADING_PX - FOOT_PX)
+    const rows = domains(plotHeight)
+    const heights = Object.fromEntries(Object.entries(rows).map(([name, [low, high]]) => [name, (high - low) * plotHeight]))
+    const tag = (axis, range, value, text, colour, yshift = 0) => {
       if (value === null || !range || value < range[0] || value > range[1]) return
       tags.push({
-        xref: "paper", x: 1, xanchor: "left", yref: axis, y: value, yanchor: "middle", text, showarrow: false,
+        xref: "paper", x: 1, xanchor: "left", yref: axis, y: value, yanchor: "middle", yshift, text, showarrow: false,
         font: { family: FONT, size: 10.5, color: COLOURS.ink }, bgcolor: colour, borderpad: 2,
       })
     }
@@ -247,11 +263,8 @@ export class Chart {
         const last = this.series[role].lastValue("close")
         return last === null ? null : (last / bases[role]) * 100
       })
-      const shift = this.apart(values, priceRange, box.height * (ROWS.price[1] - ROWS.price[0]))
-      for (const [n, role] of ["y", "x"].entries()) {
-        tag("y", priceRange, values[n], fixed(values[n], 2), COLOURS[role])
-        if (tags.length && shift[n] && tags[tags.length - 1].bgcolor === COLOURS[role]) tags[tags.length - 1].yshift = shift[n]
-      }
+      const shift = this.apart(values, priceRange, heights.price)
+      for (const [n, role] of ["y", "x"].entries()) tag("y", priceRange, values[n], fixed(values[n], 2), COLOURS[role], shift[n])
     } else {
       const role = this.mode
       const low = this.series[role].extent("low", ...window)
@@ -269,17 +282,25 @@ export class Chart {
     const cRange = padded([...correlation, Math.max(-1, middle - 0.1), Math.min(1, middle + 0.1)], 0.08)
     const lastC = stats.lastValue("correlation")
     tag("y3", cRange, lastC, fixed(lastC, 3), COLOURS.correlation)
+    // a label that a tag would cover is left out, its grid line stays
+    const ticks = (name, range, height) => {
+      const pixel = (value) => ((value - range[0]) / (range[1] - range[0])) * height
+      const taken = tags.filter((t) => t.yref === name).map((t) => pixel(t.y) + t.yshift)
+      const { values, decimals } = steps(range, Math.max(2, Math.min(6, height / 36)))
+      const free = (value) => taken.every((at) => Math.abs(at - pixel(value)) >= TAG_PX)
+      return { tickmode: "array", tickvals: values, ticktext: values.map((value) => (free(value) ? fixed(value, decimals) : "")) }
+    }
     const axis = (domain, range, extra = {}) => ({
-      domain, range, side: "right", fixedrange: true, gridcolor: COLOURS.grid, zeroline: false, nticks: 6,
+      domain, range, side: "right", fixedrange: true, gridcolor: COLOURS.grid, zeroline: false,
       tickfont: { family: FONT, size: 10.5, color: COLOURS.text }, ticks: "", automargin: false, ...extra,
     })
     const level = (value, colour, dash) => ({
       type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: value, y1: value, layer: "above", opacity: 0.75, line: { color: colour, width: 1, dash },
     })
     const title = (axisName, parts) => ({
-      xref: "paper", x: 0, xanchor: "left", yref: `${axisName} domain`, y: 1, yanchor: "top", showarrow: false, align: "left", xshift: 4,
+      xref: "paper", x: 0, xanchor: "left", yref: `${axisName} domain`, y: 1, yanchor: "bottom", showarrow: false, align: "left", xshift: 2,
       text: parts.map(([text, colour, bold]) => `<span style="color:${colour}">${bold ? `<b>${text}</b>` : text}</span>`).join("  "),
-      font: { size: 11.5 }, bgcolor: "rgba(16,20,27,0.75)",
+      font: { size: narrow ? 10.5 : 11.5 }, borderpad: 0,
     })
     const unit = stats.length && this.view.priceKind === "raw" ? "price units" : "log price units"
     const upper = this.mode === "both"
@@ -287,7 +308,7 @@ export class Chart {
       : [[this.view[this.mode], COLOURS[this.mode], true], [`candles, ${this.merged > 1 ? `${this.merged} × ` : ""}${this.view.interval}`, COLOURS.text, false]]
     return {
       width: Math.floor(box.width), height: Math.floor(box.height), autosize: false,
-      margin: { l: 6, r: narrow ? 58 : 70, t: 6, b: 30 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 6, r: narrow ? 58 : 70, t: HEADING_PX, b: FOOT_PX }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "Inter, system-ui, sans-serif", size: 11, color: COLOURS.text }, showlegend: false,
       hovermode: "x unified", hoversubplots: "axis", dragmode: narrow ? false : this.plot._fullLayout?.dragmode || "pan",
       hoverlabel: { bgcolor: "#161c26", bordercolor: "#2a3342", font: { family: FONT, size: 11, color: COLOURS.strong } },
@@ -298,14 +319,14 @@ export class Chart {
         tickfont: { family: FONT, size: 10.5, color: COLOURS.text }, rangeslider: { visible: false }, hoverformat: "%Y-%m-%d %H:%M:%S",
         nticks: narrow ? 4 : 9, ticklabelposition: "outside",
       },
-      yaxis: axis(ROWS.price, priceRange),
-      yaxis3: axis(ROWS.correlation, cRange, { nticks: 4 }),
+      yaxis: axis(rows.price, priceRange, ticks("y", priceRange, heights.price)),
+      yaxis3: axis(rows.correlation, cRange, ticks("y3", cRange, heights.correlation)),
       // the overlaying axis is drawn last: the z-score above the spread
-      yaxis2: axis(ROWS.zscore, padded(stats.extent("spread", ...window) ?? [], 0.25), {
+      yaxis2: axis(rows.zscore, padded(stats.extent("spread", ...window) ?? [], 0.25), {
         side: "left", showgrid: false, nticks: 4, ticklabelposition: "inside", tickformat: ".4~f",
         tickfont: { family: FONT, size: 9.5, color: COLOURS.spread }, showticklabels: !narrow && stats.lastValue("spread") !== null,
       }),
-      yaxis4: axis(undefined, zRange, { overlaying: "y2", nticks: 5, anchor: "x" }),
+      yaxis4: axis(undefined, zRange, { overlaying: "y2", anchor: "x", ...ticks("y4", zRange, heights.zscore) }),
       shapes: [
         { type: "rect", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: -enter, y1: enter, layer: "below", fillcolor: COLOURS.z, opacity: 0.05, line: { width: 0 } },
         level(enter, COLOURS.down, "dash"), level(-enter, COLOURS.up, "dash"),
@@ -324,7 +345,7 @@ export class Chart {
   apart([a, b], range, height) {
     if (a === null || b === null) return [0, 0]
     const between = ((a - b) / (range[1] - range[0])) * height
-    const lacking = 16 - Math.abs(between)
+    const lacking = TAG_PX + 1 - Math.abs(between)
     if (lacking <= 0) return [0, 0]
     return between >= 0 ? [lacking / 2, -lacking / 2] : [-lacking / 2, lacking / 2]
   }
@@ -335,12 +356,40 @@ export class Chart {
   }
 }
 
+// each row's share of what the headings between them leave, bottom and top as parts of the height
+function domains(height) {
+  const gap = HEADING_PX / height
+  const free = 1 - 2 * gap
+  const found = {}
+  let top = 1
+  for (const [name, share] of Object.entries(ROWS)) {
+    found[name] = [Math.max(0, top - share * free), top]
+    top -= share * free + gap
+  }
+  return found
+}
+
+// round values within a range, about so many, and the decimals that tell them apart
+function steps([low, high], count) {
+  const least = (high - low) / count
+  const power = Math.floor(Math.log10(least))
+  const step = [1, 2, 5, 10].map((n) => n * 10 ** power).find((size) => size >= least * 0.999)
+  const values = []
+  for (let n = Math.ceil(low / step); n * step <= high && values.length < 20; n++) values.push(n * step)
+  return { values, decimals: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) }
+}
+
 function padded(values, share) {
   if (!values.length) return [0, 1]
   const low = Math.min(...values)
   const high = Math.max(...values)
   const pad = (high - low) * share || Math.abs(high) * 0.001 || 1
   return [low - pad, high + pad]
+}
+
+// Plotly takes a few tags in its texts
+function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
 }
 
 // Plotly writes times on a date axis as "2026-11-23 01:02:03.456", meaning UTC

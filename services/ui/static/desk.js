@@ -7,17 +7,20 @@ import { Figures } from "./figures.js"
 import { clock, element, setText } from "./format.js"
 import { Report } from "./report.js"
 
+const LISTED_SYMBOLS = 8
+
 const node = (id) => document.getElementById(id)
 const chart = new Chart(node("stage"), node("plot"), node("live"))
 const feed = new Feed(node("feed"), node("banner"), node("stage"))
 const figures = new Figures(node("kpis"), node("statistics"), node("statistics-hint"), JSON.parse(node("descriptions").textContent))
-const alerts = new Alerts(node("alerts"), node("alerts-hint"))
+const alerts = new Alerts(node("alerts"), node("alerts-hint"), node("alerts-note"))
 const report = new Report(node("report"), node("test"), node("test-window"), (window) => send({ type: "test", window }))
 
 let wire = null
 let view = null
 let choices = null
 let refusal = ""
+let summary = null
 
 function send(message) {
   wire?.send_msg(message)
@@ -46,9 +49,12 @@ function onView(message) {
     chart.decimals = { y: 2, x: 2 }
     report.setBusy(false)
     report.nothing()
+    feed.restart()
+    summary = null
   }
   document.title = `${message.pair} ${message.interval} · Pairstream`
   setText(node("chart-title"), `${y} / ${x}   ${message.interval}   window ${message.window}`)
+  alerts.setWindow(message.window, message.configured)
   const query = new URLSearchParams({ pair: message.pair, interval: message.interval, ...(message.window === message.configured ? {} : { window: message.window }) })
   history.replaceState(null, "", `?${query.toString().replaceAll("%7E", "~")}`)
   showControls()
@@ -65,12 +71,16 @@ function onUpdate(message) {
     chart.view.widthMs = message.summary.width_ms
     chart.view.priceKind = message.summary.fields?.price
     for (const role of ["y", "x"]) chart.setDecimals(role, message.summary.fields?.[role])
-    showNote(message.summary)
+    summary = message.summary
   }
+  if (summary) showNote(summary)
   if (message.report) report.show(message.report)
   if (message.chart) chart.apply(message.chart)
+  report.date({ restartMs: chart.restartMs, newestMs: chart.newestMs, widthMs: chart.view.widthMs })
+  alerts.setDay(feed.now() ?? chart.newestMs)
+  // a variant's row has alerts of its own or none: those of another window are not its
   if (message.alerts || message.chart) {
-    chart.setAlerts(alerts.rows.filter((a) => a.pair === view.pair && a.interval === view.interval).map((a) => ({ time: a.bar_ms, value: a.value, state: a.state })))
+    chart.setAlerts(alerts.rows.filter((a) => a.pair === view.row && a.interval === view.interval && a.kind === "zscore" && a.state === "fired"))
   }
 }
 
@@ -86,16 +96,25 @@ function onChoices(next) {
 function showNote({ legs, fields, filled, window, width_ms: width }) {
   let text = ""
   const z = fields?.zscore
-  if (refusal) text = refusal
+  const strangers = ["y", "x"].map((role) => legs[role]).filter((leg) => !leg.bars && choices?.symbols.length && !choices.symbols.includes(leg.symbol))
+  if (strangers.length) text = unfollowed(strangers.map((leg) => leg.symbol))
+  else if (refusal) text = refusal
   else if (!fields) {
     const missing = ["y", "x"].map((role) => legs[role]).filter((leg) => !leg.bars)
-    if (missing.length) text = `Waiting for the first ${view.interval} bar of ${missing.map((leg) => leg.symbol).join(" and ")}; it closes at ${clock(Math.ceil(Date.now() / width) * width)} UTC`
+    const now = feed.now()
+    if (missing.length) text = `Waiting for the first ${view.interval} bar of ${missing.map((leg) => leg.symbol).join(" and ")}${now === null ? "" : `; it closes at ${clock((Math.floor(now / width) + 1) * width)} UTC`}`
     else text = view.row ? `Warming up: ${Math.min(filled, window)} of ${window} bars` : `Window of ${window} bars: asking for it …`
   } else if (fields.status === "warming_up") text = `Warming up: ${filled} of ${fields.window_bars} bars`
   else if (fields.status === "low_coverage") text = `Only ${filled} of ${fields.window_bars} bars have trades: no statistics`
   else if (z === null) text = fields.status === "constant_leg" ? "A leg does not move: no statistics" : "The spread does not move: no z-score"
   node("note").hidden = !text
   setText(node("note"), text)
+}
+
+function unfollowed(symbols) {
+  const followed = choices.symbols
+  const listed = followed.length > LISTED_SYMBOLS ? `${followed.slice(0, LISTED_SYMBOLS).join(", ")} and ${followed.length - LISTED_SYMBOLS} more` : followed.join(", ")
+  return `${symbols.join(" and ")} ${symbols.length > 1 ? "have no bars: they are" : "has no bars: it is"} not among the followed symbols (${listed})`
 }
 
 function fill(parent, values, current, onPick, label = (v) => v) {
@@ -136,7 +155,7 @@ function showControls() {
   const nav = node("downloads")
   if (nav.dataset.key !== JSON.stringify(links)) {
     nav.dataset.key = JSON.stringify(links)
-    nav.replaceChildren(element("span", {}, "CSV"), ...links.map(([href, text]) => element("a", { href, download: true }, text)))
+    nav.replaceChildren(element("span", {}, "CSV:"), ...links.map(([href, text]) => element("a", { href, download: true }, text)))
   }
 }
 
@@ -160,8 +179,7 @@ function onMessage(message) {
   else if (message.view === view?.view) {
     if (message.type === "refused") {
       refusal = `No statistics: ${message.text}`
-      node("note").hidden = false
-      setText(node("note"), refusal)
+      if (summary) showNote(summary)
     } else if (message.type === "tested" && message.refused) report.refuse(message.refused)
     else if (message.type === "tested") report.show(message.report)
   }

@@ -1,6 +1,6 @@
 // The state of the feed, on the page's own clock: a frozen server or a lost line shows as such by itself.
 
-import { clock, duration, setText } from "./format.js"
+import { clock, duration, moment, setText } from "./format.js"
 
 const STALE_MS = 2_000
 const NO_DATA_MS = 10_000
@@ -48,22 +48,43 @@ export class Feed {
     this.stage.dataset.state = state
     setText(this.node.querySelector("#feed-label"), text)
     setText(this.node.querySelector("#feed-age"), state === "stale" || state === "none" ? duration(age ?? waited) : "")
-    const source = state === "live" ? "" : `${label}: `
-    const silent = state === "stale" && this.status?.silent ? `no trade of ${this.status.silent}. ` : ""
-    const reason = this.status?.reason ?? ""
-    const line = silent || reason ? `${source}${silent}${reason}` : ""
+    this.node.toggleAttribute("data-live", this.status?.live === true)
     const reasonNode = this.node.querySelector("#feed-reason")
-    setText(reasonNode, line)
-    reasonNode.title = line
-    if (!this.lost) setText(this.node.querySelector("#clock"), `${clock(Date.now())} UTC`)
+    setText(reasonNode, this.reason(state, label))
+    const clockNode = this.node.querySelector("#clock")
+    const at = this.now()
+    if (!this.lost) setText(clockNode, at === null ? "" : this.status?.live ? `${clock(at)} UTC` : `data ${moment(at)} UTC`)
     this.showBanner(silence)
+  }
+
+  // other symbols are shown: what of them has not come has been waited for from now on
+  restart() {
+    this.startedAt = performance.now()
+    this.arrivedAt = null
+    if (this.status) this.status = { ...this.status, data_ms: null, silent: null, unfollowed: [] }
+  }
+
+  // the clock of the data: the wall's while it is live, else that of the newest trade; null before the first
+  now() {
+    return this.status?.live ? Date.now() : this.status?.data_ms ?? null
+  }
+
+  // why there is nothing, or why this source runs; nothing if there is nothing to say
+  reason(state, label) {
+    const status = this.status
+    if (state === "live" || state === "waiting") return status?.reason ?? ""
+    if (this.lost) return "the server does not answer"
+    if (status?.away) return "Redis does not answer"
+    if (!status?.label) return "no source has said that it runs"
+    const silent = status.unfollowed.length ? `${status.unfollowed.join(" and ")} not followed` : status.silent ? `no trade of ${status.silent}` : ""
+    return silent ? `${label}: ${silent}` : label
   }
 
   showBanner(silence) {
     const away = this.status?.away
     let text = ""
     if (this.lost) text = `Connection to the server lost ${duration(silence)} ago, reconnecting …`
-    else if (away) text = `Redis is away since ${clock(away.since_ms)} UTC, reconnecting … What is shown is what came before. (${away.reason})`
+    else if (away) text = `Redis is away since ${clock(away.since_ms)} UTC, reconnecting … What is shown is what came before.${away.reason ? ` (${away.reason})` : ""}`
     this.banner.hidden = !text
     this.banner.parentNode.classList.toggle("alarmed", Boolean(text))
     this.banner.dataset.state = this.lost ? "lost" : "away"

@@ -31,6 +31,10 @@ export function moment(ms) {
   return new Date(ms).toISOString().slice(0, 19).replace("T", " ")
 }
 
+export function day(ms) {
+  return new Date(ms).toISOString().slice(0, 10)
+}
+
 export function duration(ms) {
   const s = ms / 1000
   if (s < 10) return `${fixed(s, 1)} s`
