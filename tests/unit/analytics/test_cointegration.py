@@ -1,5 +1,7 @@
 """The tests on demand against statsmodels called directly, and when they refuse."""
 
+import json
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -118,6 +120,36 @@ def test_a_report_counts_what_is_missing() -> None:
     found, _, _ = report(200, 3600, without=frozenset(range(50, 60)))
     assert (found.window_bars, found.nobs) == (200, 190)
     assert "10 of 200 bars are missing" in found.verdict
+
+
+def test_a_report_begins_after_the_last_silence_of_the_source() -> None:
+    """Trades until 00:01:40, none for more than 10 minutes, then 480 bars; a minute without them is no silence."""
+    resumed = 100 + 601
+    found, y, x = report(
+        resumed + 480, 3600, without=frozenset(range(100, resumed)) | frozenset(range(resumed + 30, resumed + 90))
+    )
+    assert found.window_start_ms == START_MS + resumed * 1000
+    assert (found.window_bars, found.nobs) == (480, 420)
+    kept = [*range(resumed, resumed + 30), *range(resumed + 90, resumed + 480)]
+    legs = [np.log(np.array(closes, float)[kept]) for closes in (y, x)]
+    assert found.tests[1]["p_value"] == pytest.approx(coint(*legs)[1], abs=1e-8)
+    assert found.verdict.endswith("; 480 bars since 00:11:41 UTC; before that the source was silent")
+
+    short, _, _ = report(resumed + 480, 200, without=frozenset(range(100, resumed)))
+    assert (short.window_bars, "silent" in short.verdict) == (200, False)
+    whole, _, _ = report(resumed + 480, 3600, without=frozenset(range(100, resumed - 1)))
+    assert whole.window_start_ms == START_MS, "exactly 10 minutes are no silence"
+
+
+def test_a_report_reads_the_same_over_http_and_in_the_topic() -> None:
+    found, _, _ = report(300, 300)
+    fields = encode(found)
+    for name in ("hedge_ratio", "intercept"):
+        assert json.dumps(getattr(found, name)) == json.dumps(float(fields[name]))
+    figures = [value for test in found.tests for value in test.values() if isinstance(value, float)]
+    figures += [value for test in found.tests for value in test["critical_values"].values()]
+    assert len(figures) == 15
+    assert all(value == float(f"{value:.9e}") for value in (*figures, found.hedge_ratio, found.intercept))
 
 
 def test_a_report_refuses_thin_bars() -> None:
