@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -202,15 +203,9 @@ class Supervisor:
             report = answer.json()
         except (httpx.HTTPError, ValueError):
             return  # not up yet, or just going down: its process says more
-        if child.state != "running":
-            return
-        if not isinstance(report, dict) or report.get("service") != child.name:
-            self._row(child, "waiting", f"another program answers on port {port}")
-            return
-        ready = answer.status_code == 200
-        reasons = "; ".join(dict.fromkeys(map(str, report.get("reasons", {}).values())))
-        detail = (source if child.name == "ingestor" else "") if ready else reasons
-        self._row(child, "ready" if ready else "waiting", detail)
+        if child.state == "running":
+            row = row_of(child.name, port, report, ready=answer.status_code == 200)
+            self._display.show(row._replace(detail=source) if child.name == "ingestor" and row.state == "ready" else row)
 
     async def _source(self, bus: Bus) -> str:
         """What the ingestor says that it runs on, in a few words."""
@@ -245,3 +240,11 @@ class Supervisor:
                 if all(child.state == "stopped" for child in children):
                     return
                 await asyncio.sleep(0.02)
+
+
+def row_of(name: str, port: int, report: Any, *, ready: bool) -> Row:
+    """The status line of a service from what was answered at its port: the body of ``/readyz``, unless it is another's."""
+    if not isinstance(report, dict) or report.get("service") != name:
+        return Row(name, "waiting", port, f"another program answers on port {port}")
+    reasons = dict.fromkeys(map(str, report.get("reasons", {}).values()))
+    return Row(name, "ready" if ready else "waiting", port, "; ".join(reasons))

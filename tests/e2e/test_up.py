@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -57,6 +58,7 @@ def test_from_start_to_end(stack: RunningStack, tmp_path_factory: pytest.TempPat
     assert f"Page: {run['ui_url']}" in stack.text
     assert f"Redis URL for your own programs: {run['redis_url']}" in stack.text
     assert ":6379/" not in run["redis_url"]
+    assert run["redis_url"].startswith("redis://default:"), "the form that every redis-cli takes"
     assert "REPLAY 2 symbols" in stack.text
     assert httpx.get(run["ui_url"], follow_redirects=True, timeout=20).status_code == 200
 
@@ -140,6 +142,9 @@ def test_nothing_outlives_a_killed_supervisor(stack: RunningStack) -> None:
     stack.start().wait_ready()
     assert stack.end(signal.SIGKILL) == -signal.SIGKILL
     wait_until_sync(lambda: not stack.left_over(), 12, "everything has ended")
+    done = stack.verb("topics")
+    assert done.returncode == 1
+    assert done.stderr == "pairstream: the stack that .pairstream/run.json names is not running; start it with `make up`\n"
 
 
 @pytest.mark.long
@@ -158,15 +163,51 @@ def test_leftovers_of_a_stack_without_guardian_are_ended_at_the_next_start(stack
     assert stack.end() == 0
 
 
-@pytest.mark.parametrize(("variable", "value"), [("window", "x"), ("replay_speed", "-1")], ids=["common", "of one service"])
-def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str) -> None:
-    stack = RunningStack(tmp_path, **{variable: value})
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window": "x", "fit": "quick"},
+        {"replay": "/nope", "rules_file": "/nope", "sampler_linger_ms": "-1", "min_coverage": "2", "ui_sessions": "0"},
+    ],
+    ids=["common", "of each service"],
+)
+def test_wrong_settings_of_all_services_are_told_before_anything_starts(tmp_path: Path, wrong: dict[str, str]) -> None:
+    stack = RunningStack(tmp_path, **wrong, windw="300")
     done = stack.verb("up")
     assert done.returncode == 2
-    said = done.stdout + done.stderr
-    assert f"PAIRSTREAM_{variable.upper()}={value}" in said
-    assert "Allowed: " in said
-    assert stack.left_over() == []
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0] == "pairstream: PAIRSTREAM_WINDW: there is no such setting; is PAIRSTREAM_WINDOW meant?"
+    for variable, value in wrong.items():
+        # Each once, although all services read the common ones.
+        assert sum(line.startswith(f"pairstream: PAIRSTREAM_{variable.upper()}={value}") for line in lines) == 1, done.stderr
+    assert len(lines) == 1 + len(wrong)
+    assert not stack.state.exists()
+
+
+def test_two_services_on_one_port(tmp_path: Path) -> None:
+    port = free_port()
+    done = RunningStack(tmp_path, ui_port=port, sampler_port=port).verb("up")
+    assert done.returncode == 2
+    assert f"PAIRSTREAM_SAMPLER_PORT and PAIRSTREAM_UI_PORT are the same, {port}" in done.stderr
+
+
+def test_data_of_a_newer_redis_are_not_left_beside_an_older_one(tmp_path: Path) -> None:
+    """An older server would ignore them and begin an empty history in the same directory."""
+    stack = RunningStack(tmp_path)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    old = programs / "redis-server"
+    old.write_text("#!/bin/sh\necho 'Redis server v=6.2.14 sha=0:0 bits=64'\n")
+    old.chmod(0o755)
+    (programs / "ps").symlink_to(str(shutil.which("ps")))
+    stack.env["PATH"] = str(programs)
+    (stack.state / "redis" / "appendonlydir").mkdir(parents=True)
+    done = stack.verb("up")
+    assert done.returncode == 1
+    assert "The data in .pairstream/redis was written by Redis 7.0 or newer" in done.stdout
+    assert "redis-server is 6.2.14, too old" in done.stdout
+    assert [path.name for path in (stack.state / "redis").iterdir()] == ["appendonlydir"]
 
 
 def test_a_port_held_by_another_program(tmp_path: Path) -> None:

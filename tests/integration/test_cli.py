@@ -124,11 +124,19 @@ def test_tail_waits_for_a_topic_that_is_not_there_yet(terminal: Terminal, client
     add_bar(client, 0)
     following = terminal.begin("tail", "bars:1m:SOLUSDT")
     assert following.stderr is not None
-    said = following.stderr.readline().decode()
-    assert "replay:bars:1m:SOLUSDT does not exist yet" in said
-    assert KEY in said
+    assert b"replay:bars:1m:SOLUSDT does not exist yet; waiting for it" in following.stderr.readline()
+    assert [following.stderr.readline() for _ in range(2)] == [b"There are:\n", f"  {KEY}\n".encode()]
     add_bar(client, 0, "replay:bars:1m:SOLUSDT")
     assert read_line(following.stdout)["symbol"] == "SOLUSDT"
+
+
+def test_tail_lists_some_of_many_topics_one_a_line(terminal: Terminal, client: Any) -> None:
+    for number in range(25):
+        add_bar(client, 0, f"replay:bars:1m:S{number:02}USDT")
+    following = terminal.begin("tail", "bars:1m:SOLUSDT")
+    assert following.stderr is not None
+    said = [following.stderr.readline().decode().rstrip() for _ in range(23)]
+    assert said[2:] == [*(f"  replay:bars:1m:S{number:02}USDT" for number in range(20)), "  … and 5 more: pairstream topics"]
 
 
 def test_tail_waits_for_the_source_and_follows_it(terminal: Terminal, redis_url: str) -> None:
@@ -178,6 +186,20 @@ def test_without_redis_the_verbs_say_so_in_a_line(terminals: list[Terminal], tmp
     assert doctor.returncode == 1
     assert "✗ Redis" in doctor.stdout
     assert "PAIRSTREAM_REDIS_URL" in doctor.stdout
+
+
+def test_a_stack_that_was_killed_is_named(terminals: list[Terminal], tmp_path: Path) -> None:
+    terminals.append(Terminal(tmp_path, ""))  # no setting says where Redis is
+    (tmp_path / ".env").write_text(f"{PREFIX}HOST=127.0.0.1\n")
+    (tmp_path / ".pairstream").mkdir()
+    (tmp_path / ".pairstream" / "run.json").write_text("{}")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for directory, name in ((tmp_path, ".pairstream/run.json"), (inside, "../.pairstream/run.json")):
+        terminals[0].directory = directory
+        done = terminals[0].verb("topics")
+        assert done.returncode == 1
+        assert done.stderr == f"pairstream: the stack that {name} names is not running; start it with `make up`\n"
 
 
 def test_doctor_names_a_wrong_setting(terminal: Terminal) -> None:

@@ -11,11 +11,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import redis
 
 from shared.bus import open_bus
 from shared.messages import PairStats
+from shared.stack.redis_server import find_server
 from shared.topics import Keyspace
 from tests.recording import ROOT
+from tests.redis_servers import OwnRedis, free_port
 from tests.waiting import wait_until
 
 T0 = 1_700_000_040_000
@@ -80,6 +83,39 @@ async def test_follower_prints_every_zscore_and_goes_on_from_its_offset(
         with running([*follower, redis_url, "pairs:1s:ETHUSDT~BTCUSDT", f"{T0 + 4000}-0"]) as lines:
             await wait_until(lambda: len(lines) >= 2, 15, "it has gone on")
         assert lines == [f"{T0 + 5000} 1.5", f"{T0 + 6000} -1.25"], "nothing lost, nothing twice"
+
+
+@pytest.fixture
+def locked_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis with a password, its URL in the form that `pairstream up` prints: test_up looks at that."""
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    server = OwnRedis(find_server(), directory)
+    server.start()
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("requirepass", "s3cret-_x")
+    yield f"redis://default:s3cret-_x@127.0.0.1:{server.port}/0"
+    server.kill()
+
+
+async def test_follower_with_the_url_that_the_stack_prints(follower: list[str], locked_url: str) -> None:
+    async with open_bus(locked_url, Keyspace()) as bus:
+        await bus.publish(stats(0, 1.5))
+    with running([*follower, locked_url, "pairs:1s:ETHUSDT~BTCUSDT", "0"]) as lines:
+        await wait_until(lambda: lines, 15, "it prints")
+    assert lines == [f"{T0} 1.5"]
+
+
+def test_follower_without_the_right_url_says_so_in_a_line(follower: list[str], locked_url: str) -> None:
+    password = locked_url.partition("@")[0] + "@"
+    wrong = [locked_url.replace("s3cret", "guess"), locked_url.replace(password, "redis://")]
+    for url in (*wrong, f"redis://127.0.0.1:{free_port()}/0", "somewhere"):
+        done = subprocess.run([*follower, url], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith("Redis: ")
+        assert done.stderr.endswith("Is the URL right, with its password? `pairstream topics` prints it\n")
+        assert done.stderr.count("\n") == 1
 
 
 async def test_follower_without_an_offset_prints_what_is_new(follower: list[str], redis_url: str) -> None:

@@ -9,6 +9,7 @@ from shared.cli import build
 from shared.cli.tail import find_channel, line_of
 from shared.errors import BadInput
 from shared.stack.child import describe, is_shown, parse_entry, readable
+from shared.stack.supervisor import row_of
 from shared.topics import Channel, Keyspace
 
 BARS = Channel("bars", ("1m", "BTCUSDT"))
@@ -95,3 +96,25 @@ def test_an_exit_status_in_words() -> None:
 )
 def test_warnings_of_services_are_shown_and_access_lines_are_not(entry: dict[str, str], shown: bool) -> None:
     assert is_shown(entry) == shown
+
+
+@pytest.mark.parametrize(
+    ("report", "ready", "line"),
+    [
+        ({"service": "ui", "ready": True, "reasons": {}}, True, "ui         ready     :5006"),
+        (
+            {"service": "ui", "reasons": {"redis": "Redis is away", "source": "Redis is away", "feed": "no bars"}},
+            False,
+            "ui         waiting   :5006   Redis is away; no bars",
+        ),
+        (
+            {"service": "ingestor", "ready": True, "reasons": {}},
+            True,
+            "ui         waiting   :5006   another program answers on port 5006",
+        ),
+        (["ui"], True, "ui         waiting   :5006   another program answers on port 5006"),
+    ],
+    ids=["ready", "each reason once", "another service", "another program"],
+)
+def test_a_status_line_tells_what_the_service_itself_says(report: object, ready: bool, line: str) -> None:
+    assert str(row_of("ui", 5006, report, ready=ready)) == line
