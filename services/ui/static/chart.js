@@ -217,7 +217,7 @@ export class Chart {
     traces.push({
       type: "scatter", mode: "markers", x: fired.map((a) => a.bar_ms), y: fired.map((a) => a.value), yaxis: "y4", name: "alert",
       marker: { symbol: fired.map((a) => (a.value > 0 ? "triangle-down" : "triangle-up")), size: 9, color: fired.map((a) => (a.value > 0 ? COLOURS.down : COLOURS.up)), line: { width: 1, color: COLOURS.ink } },
-      customdata: fired.map((a) => [a.value > 0 ? "SHORT" : "LONG", escaped(a.rule)]), hovertemplate: "%{customdata[0]} by %{customdata[1]}<extra></extra>", showlegend: false,
+      customdata: fired.map((a) => `${a.value > 0 ? "SHORT" : "LONG"} z ${fixed(a.value, 2)} at ${clock(a.bar_ms)} by ${escaped(a.rule)}`), hovertemplate: "%{customdata}<extra></extra>", showlegend: false,
     })
     return traces
   }
@@ -286,7 +286,7 @@ export class Chart {
     const ticks = (name, range, height) => {
       const pixel = (value) => ((value - range[0]) / (range[1] - range[0])) * height
       const taken = tags.filter((t) => t.yref === name).map((t) => pixel(t.y) + t.yshift)
-      const { values, decimals } = steps(range, Math.max(2, Math.min(6, height / 36)))
+      const { values, decimals } = steps(range, Math.max(2, Math.min(8, height / 34)))
       const free = (value) => taken.every((at) => Math.abs(at - pixel(value)) >= TAG_PX)
       return { tickmode: "array", tickvals: values, ticktext: values.map((value) => (free(value) ? fixed(value, decimals) : "")) }
     }
