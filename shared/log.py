@@ -17,15 +17,19 @@ def configure(service: str, level: str, layout: Literal["auto", "pretty", "json"
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=True),
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer(pad_event_to=40) if pretty else structlog.processors.JSONRenderer()
+    # Tracebacks go without local variables: among them are settings, and with them passwords.
+    if pretty:
+        rendering: list[Any] = [structlog.dev.ConsoleRenderer(pad_event_to=40, exception_formatter=structlog.dev.plain_traceback)]
+    else:
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        rendering = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks if not pretty else structlog.processors.ExceptionPrettyPrinter(),
-                renderer,
+                *rendering,
             ],
         )
     )

@@ -16,7 +16,7 @@ from shared.bus import Bus, open_bus
 from shared.errors import SettingsError, Unavailable
 from shared.health import Health
 from shared.log import Log, configure
-from shared.settings import AnySettings, load
+from shared.settings import AnySettings, load, redis_place
 from shared.spelling import UNKNOWN, given, unknown
 
 _COLLECT_AFTER = (20_000, 20, 50)
@@ -55,7 +55,7 @@ def run_service(name: str, kind: type[AnySettings], body: Callable[[Service[AnyS
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with open_bus(settings.redis_url, settings.keyspace(settings.namespace), settings.retention_hours) as bus:
-            log.info("starting", redis=settings.redis_url.rpartition("@")[2])
+            log.info("starting", redis=redis_place(settings.redis_url))
             await body(Service(settings, bus, Health(name), log, stop))
         log.info("stopped")
 

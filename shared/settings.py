@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,6 +22,30 @@ Source = Literal["auto", "binance", "replay", "simulator", "none"]
 Fit = Literal["lagged", "inclusive"]
 Price = Literal["log", "raw"]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def redis_place(url: str) -> str:
+    """Where a Redis URL leads, for logs: ``HOST:PORT/DB`` or a socket's path, without user, password and options.
+
+    Raises `BadInput` for a URL that cannot be read, which it does not repeat.
+
+    >>> redis_place("redis://:p@ss@example.org/2"), redis_place("redis://localhost:7000?password=hush&db=1")
+    ('example.org:6379/2', 'localhost:7000/1')
+    """
+    try:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+        if parts.scheme == "unix":
+            return parts.path
+        database = options.get("db", parts.path.strip("/") or "0")
+        readable = not parts.fragment and database.isdecimal()
+        host = parts.hostname or "127.0.0.1"
+        place = f"{f'[{host}]' if ':' in host else host}:{parts.port or 6379}/{database}"
+    except ValueError:
+        readable = False
+    if not readable:
+        raise BadInput("is no URL of a Redis; in a password write # as %23, / as %2F, ? as %3F, @ as %40")
+    return place
 
 
 def _comma_list(value: Any) -> Any:
@@ -42,6 +67,7 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         pattern="^(rediss?|unix)://",
+        repr=False,
         description="Redis or Valkey, 6.2 or newer: redis://[USER:PASSWORD@]HOST:PORT/DB, USER mostly `default`; "
         "unset: `make up` starts one",
     )
@@ -82,6 +108,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "pretty", "json"] = Field(
         "auto", description="pretty on a terminal and json elsewhere (auto), or one of them"
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: str) -> str:
+        redis_place(value)
+        return value
 
     @field_validator("symbols", "pairs", "intervals", mode="before")
     @classmethod

@@ -18,8 +18,9 @@ from rich.text import Text
 from services.ingestor.settings import IngestorSettings
 from shared import __version__
 from shared.bus import open_bus
-from shared.errors import SettingsError, Unavailable
-from shared.settings import PREFIX, SERVICES, load
+from shared.cli.all_settings import mistakes, misspelt
+from shared.errors import Unavailable
+from shared.settings import PREFIX, SERVICES, load, redis_place
 from shared.stack import ports
 from shared.stack.redis_server import OLDEST, find_server
 from shared.stack.state import DIRECTORY, Run, StateDirectory, running_stack
@@ -63,11 +64,13 @@ def doctor() -> int:
 async def checks() -> AsyncIterator[Check]:
     """The checks, one after the other."""
     yield versions()
-    try:
-        settings = load(IngestorSettings)
-    except SettingsError as error:
-        yield Check("settings", "bad", str(error), "correct it in the environment or in .env")
+    for line in misspelt():
+        yield Check("settings", "note", line, "correct the name in the environment or in .env")
+    if wrong := mistakes():
+        for line in wrong:
+            yield Check("settings", "bad", line, "correct it in the environment or in .env")
         return
+    settings = load(IngestorSettings)
     yield Check(
         "settings", "ok", f"source {settings.source}, symbols {','.join(settings.symbols)}, pairs {','.join(settings.pairs)}"
     )
@@ -117,7 +120,7 @@ async def _redis(settings: IngestorSettings, run: Run | None) -> Check:
         except Unavailable as error:
             return Check("Redis", "bad", str(error))
     url = run.redis_url if run else settings.redis_url
-    where = url.rpartition("@")[2]
+    where = redis_place(url)
     async with open_bus(url, settings.keyspace("")) as bus:
         try:
             begun = time.perf_counter()

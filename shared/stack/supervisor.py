@@ -15,7 +15,7 @@ import httpx
 from shared import __version__
 from shared.bus import Bus, open_bus
 from shared.errors import Unavailable
-from shared.settings import PREFIX, SERVICES, Settings
+from shared.settings import PREFIX, SERVICES, Settings, redis_place
 from shared.stack import ports
 from shared.stack.child import BAD_SETTINGS, Child
 from shared.stack.claim import CannotStart, end_leftovers, guarded, take, with_ports
@@ -103,7 +103,7 @@ class Supervisor:
         if "redis_url" in self._settings.model_fields_set:
             async with open_bus(self._redis_url, self._settings.keyspace("")) as bus:
                 await bus.ping()
-            self._display.say(f"Redis: {self._redis_url.rpartition('@')[2]}, as PAIRSTREAM_REDIS_URL says")
+            self._display.say(f"Redis: {redis_place(self._redis_url)}, as PAIRSTREAM_REDIS_URL says")
             return
         program = await asyncio.to_thread(find_server, self._state.redis)
         port = REDIS_PORT if ports.is_free("127.0.0.1", REDIS_PORT) else ports.free_port()

@@ -7,7 +7,7 @@ import pytest
 from services.alerter.settings import AlerterSettings
 from services.ingestor.settings import IngestorSettings
 from shared.errors import SettingsError
-from shared.settings import SERVICES, Settings, load
+from shared.settings import SERVICES, Settings, load, redis_place
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +121,37 @@ def test_a_password_is_not_repeated_in_the_mistake(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PAIRSTREAM_REDIS_URL", "http://:hush@example.org")
     monkeypatch.setenv("PAIRSTREAM_UI_PORT", "x")
     with pytest.raises(SettingsError) as caught:
+        load(Settings)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://127.0.0.1:6379/0", "127.0.0.1:6379/0"),
+        ("redis://:hush@example.org:6380/3", "example.org:6380/3"),
+        ("rediss://me:hu@sh@example.org", "example.org:6379/0"),
+        ("redis://example.org:6379/2?password=hush", "example.org:6379/2"),
+        ("redis://example.org?db=4&username=me&password=hu%23sh", "example.org:6379/4"),
+        ("redis://:hu%23sh@[::1]:6379/0", "[::1]:6379/0"),
+        ("unix://me:hush@/run/redis.sock?db=1&password=hush", "/run/redis.sock"),
+    ],
+)
+def test_a_redis_is_named_without_its_password(url: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIRSTREAM_REDIS_URL", url)
+    settings = load(Settings)
+    assert redis_place(settings.redis_url) == place
+    assert "redis" not in repr(settings)
+    assert "redis" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://:hush#x@example.org:6379/0", "redis://:77/hush@example.org/0", "redis://:77?hush@example.org", "redis://a:hush"],
+)
+def test_a_redis_url_that_leads_nowhere_is_refused_without_its_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIRSTREAM_REDIS_URL", url)
+    with pytest.raises(SettingsError, match="write # as %23") as caught:
         load(Settings)
     assert "hush" not in str(caught.value)
 
