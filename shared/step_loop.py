@@ -52,7 +52,10 @@ class StepLoop:
         self._published = health.counter("messages_published", "Messages published", ("topic",))
         self._refused = health.counter("messages_refused", "Messages that were already there")
         self._reloads = health.counter("reloads", "Times the state was dropped and loaded again", ("reason",))
-        self._lag = health.gauge("lag_seconds", "Time since the inputs were last read to their end")
+        self._lag = health.gauge(
+            "lag_seconds",
+            "How long the service has been behind: seconds since it had last read all of its inputs; not the age of the data",
+        )
         self._following = health.gauge("streams_followed", "Streams that are read")
         self._commits = health.histogram("commit_seconds", "Time of one commit", (0.001, 0.005, 0.02, 0.1, 0.5, 2.0))
 
