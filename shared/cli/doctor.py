@@ -18,7 +18,7 @@ from rich.text import Text
 from services.ingestor.settings import IngestorSettings
 from shared import __version__
 from shared.bus import open_bus
-from shared.cli.all_settings import mistakes, misspelt
+from shared.cli.all_settings import misspelt, mistakes
 from shared.errors import Unavailable
 from shared.settings import PREFIX, SERVICES, load, redis_place
 from shared.stack import ports

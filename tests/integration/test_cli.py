@@ -207,3 +207,11 @@ def test_doctor_names_a_wrong_setting(terminal: Terminal) -> None:
     done = terminal.verb("doctor")
     assert done.returncode == 1
     assert "✗ settings   PAIRSTREAM_FIT=quick" in done.stdout
+
+
+def test_doctor_looks_at_the_settings_of_every_service(terminal: Terminal) -> None:
+    terminal.env |= {f"{PREFIX}UI_SESSIONS": "0", f"{PREFIX}WINDW": "300"}
+    done = terminal.verb("doctor")
+    assert done.returncode == 1
+    assert "✗ settings   PAIRSTREAM_UI_SESSIONS=0" in done.stdout
+    assert "• settings   PAIRSTREAM_WINDW: there is no such setting; is PAIRSTREAM_WINDOW meant?" in done.stdout

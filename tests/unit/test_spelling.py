@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.up import KINDS
+from shared.cli.all_settings import KINDS
 from shared.settings import Settings
 from shared.spelling import given, names, unknown
 
