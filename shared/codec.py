@@ -112,6 +112,8 @@ def _value(spec: FieldSpec, text: str) -> Any:
             return float(text)
         case "json":
             return orjson.loads(text)
+        case "digits":
+            return _digits(text)
         case _:
             return text
 

@@ -1,14 +1,12 @@
 """The rules and the alerts as they lie in Redis."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from services.alerter.engine import valid_rules
 from services.alerter.rules import Rule, StoredRule
 from shared.bus import Bus
-from shared.codec import decode
-from shared.errors import BadInput, Unavailable
+from shared.errors import Unavailable
 from shared.intervals import interval_ms
 from shared.topics import ALERTS, Channel
 
@@ -108,18 +106,8 @@ class RuleStore:
 
     async def alerts(self, limit: int) -> list[dict[str, Any]]:
         """The latest alerts, newest first, each with the id of its entry. Entries that are none are left out."""
-        bus, channel = self.bus, Channel(ALERTS.name)
-        alerts: list[dict[str, Any]] = []
-        end = "+"
-        while len(alerts) < limit:
-            page = await bus.entries(channel, end=end, count=limit, newest_first=True)
-            for entry_id, fields in page:
-                with suppress(BadInput):
-                    alerts.append({"id": entry_id, **decode(channel, entry_id, fields)._asdict()})
-            if len(page) < limit:
-                break
-            end = f"({page[-1][0]}"
-        return alerts[:limit]
+        found = await self.bus.usable_entries(Channel(ALERTS.name), count=limit, newest_first=True)
+        return [{"id": entry_id, **alert._asdict()} for entry_id, _, alert in found]
 
 
 def _since(newest_ms: Mapping[str, int]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from services.analytics.api import Followed, analytics_app
 from services.analytics.pair_table import TABLE, PairTable
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.timing import Timed
+from services.analytics.unfollowed import warn_of_unfollowed
 from shared.bus import Bus
 from shared.errors import Unavailable
 from shared.runtime import Service, follow_source, pause, run_service, serve_http, until_stopped
@@ -55,7 +56,12 @@ async def analyze(service: Service[AnalyticsSettings]) -> None:
                 await pause(stop, 0.5)
         followed.enter(bus, table)
         try:
-            await until_stopped(stop, loop.run(bus, stop), keep_table(table, stop))
+            await until_stopped(
+                stop,
+                loop.run(bus, stop),
+                keep_table(table, stop),
+                warn_of_unfollowed(bus, settings.pairs, log, stop),
+            )
         finally:
             followed.leave()
 

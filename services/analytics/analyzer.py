@@ -126,8 +126,10 @@ class PairAnalyzer:
                     job.last = stored // self._widths_ms[interval]
                 jobs[job.part] = job
         ended = [part for part in self._jobs if part not in jobs]
-        # What is stored of pairs that were taken from the table while no analytics ran; other intervals' are left alone.
-        ended += [part for part in self._stored if part.partition(":")[0] in self._windows]
+        # What is stored of pairs that are not in the table any more; other intervals of those that are stay, for they
+        # may be configured again.
+        names = {job.name for job in jobs.values()}
+        ended += [part for part in self._stored if part.partition(":")[2] not in names]
         self._stored = {part: ms for part, ms in self._stored.items() if part not in ended}
         self._users = {}
         for job in jobs.values():

@@ -106,7 +106,8 @@ def analytics_app(health: Health, settings: AnalyticsSettings, followed: Followe
         pair: str,
         interval: Annotated[str | None, Query(description="bar interval; the shortest if left out")] = None,
         window: Annotated[
-            int, Query(ge=10, le=20_000, description="newest bars to use, fewer if fewer are kept")
+            int,
+            Query(ge=10, le=20_000, description="newest bars to use; fewer if fewer are kept or the source was silent"),
         ] = TEST_WINDOW_BARS,
         x_request_id: Annotated[str | None, Header(description="comes back in the report")] = None,
     ) -> dict[str, Any]:

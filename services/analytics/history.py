@@ -32,26 +32,26 @@ class Span(NamedTuple):
 
 
 async def pages(bus: Bus, channel: Channel, span: Span) -> AsyncIterator[list[tuple[str, Fields]]]:
-    """The entries of a stretch, oldest first, a page at a time. Raises `Unavailable`."""
+    """The usable entries of a stretch, oldest first, a page at a time. Raises `Unavailable`."""
     start = span.start
-    while page := await bus.entries(channel, start, span.end, _PAGE):
-        yield list(page)
+    while page := await bus.usable_entries(channel, start, span.end, _PAGE):
+        yield [(entry_id, fields) for entry_id, fields, _ in page]
         if len(page) < _PAGE:
             return
         start = f"({page[-1][0]}"
 
 
 async def json_rows(bus: Bus, channel: Channel, span: Span, limit: int) -> list[dict[str, Any]]:
-    """At most `limit` entries, oldest first: from `from_ms` on if that is given, else the newest up to `to_ms`.
+    """At most `limit` usable entries, oldest first: from `from_ms` on if that is given, else the newest up to `to_ms`.
 
     Numbers stand in the digits they have in the stream.
     """
     newest_first = span.from_ms is None
-    found = await bus.entries(channel, span.start, span.end, limit, newest_first=newest_first)
+    found = await bus.usable_entries(channel, span.start, span.end, limit, newest_first=newest_first)
     topic = TOPICS[channel.topic]
     structured = {spec.name for spec in wire_specs(topic) if spec.kind == "json"}
     rows = []
-    for entry_id, fields in reversed(found) if newest_first else found:
+    for entry_id, fields, _ in reversed(found) if newest_first else found:
         row: dict[str, Any] = {"id": entry_id, topic.time: int(entry_id.partition("-")[0])}
         for name, text in fields.items():
             row[name] = orjson.Fragment(text) if name in structured or csv_text.is_number(text) else text

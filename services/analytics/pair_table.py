@@ -1,5 +1,6 @@
 """The table `pairs` in Redis: which pairs and variants are computed, who asked for them, and until when."""
 
+import asyncio
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,8 @@ from shared.symbols import Pair
 
 TABLE = "pairs"
 WANTED_FOR_MS = 3_600_000
+MAX_HTTP_PAIRS = 500
+"""Pairs with the configured parameters that may be asked for over HTTP, where a mistaken loop would fill Redis."""
 
 
 class PairRequest(BaseModel):
@@ -37,7 +40,7 @@ class Wanted(NamedTuple):
 
 
 class TableFull(BadInput):
-    """No more variants are accepted for now."""
+    """No more pairs or variants are accepted for now."""
 
     http_status = 409
 
@@ -49,6 +52,7 @@ class PairTable:
         self._bus = bus
         self._settings = settings
         self._unwanted: set[str] = set()
+        self._adding = asyncio.Lock()
 
     async def rows(self) -> dict[str, PairParameters]:
         """The usable rows by name, sorted."""
@@ -76,6 +80,10 @@ class PairTable:
 
     async def want(self, request: PairRequest, now_ms: int) -> Wanted:
         """Have a pair computed, or its wish renewed. Raises `BadInput`, `TableFull`."""
+        async with self._adding:  # two at once would both find the last free place
+            return await self._want(request, now_ms)
+
+    async def _want(self, request: PairRequest, now_ms: int) -> Wanted:
         pair = Pair.parse(request.pair)
         base = configured(self._settings, "variant")
         asked = request.model_dump(exclude={"pair"}, exclude_none=True)
@@ -84,6 +92,10 @@ class PairTable:
         rows = await self.rows()
         name = f"{pair}@{variant}" if variant else str(pair)
         if not variant:
+            if name not in rows and name not in self._settings.pairs:
+                asked_for = sum(other.origin == "http" for other in rows.values())
+                if asked_for >= MAX_HTTP_PAIRS:
+                    raise TableFull(f"{asked_for} pairs were asked for, which is the limit; delete one with DELETE /pairs/NAME")
             self._unwanted.discard(name)
             parameters = rows.get(name) or configured(self._settings, "settings" if name in self._settings.pairs else "http")
         elif name not in rows:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis
@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from shared.codec import decode, encode
-from shared.errors import Unavailable
+from shared.errors import BadInput, Unavailable
 from shared.messages import Message
 from shared.topics import TOPICS, Channel, Keyspace, topic_of
 
@@ -152,8 +152,33 @@ class Bus:
         newest_first: bool = False,
     ) -> list[Any]:
         """The same, decoded."""
-        found = await self.entries(channel, start, end, count, newest_first=newest_first)
-        return [decode(channel, entry_id, fields) for entry_id, fields in found]
+        found = await self.usable_entries(channel, start, end, count, newest_first=newest_first)
+        return [message for _, _, message in found]
+
+    async def usable_entries(
+        self,
+        channel: Channel,
+        start: str = "-",
+        end: str = "+",
+        count: int | None = None,
+        *,
+        newest_first: bool = False,
+    ) -> list[tuple[str, dict[str, str], Any]]:
+        """Id, fields and message of the entries between two ids, `count` of them if there are as many.
+
+        Entries that are no message of their topic, which only another program can have written, are left out; the services
+        that read the stream count them.
+        """
+        usable: list[tuple[str, dict[str, str], Any]] = []
+        while True:
+            wanted = None if count is None else count - len(usable)
+            found = await self.entries(channel, start, end, wanted, newest_first=newest_first)
+            for entry_id, fields in found:
+                with suppress(BadInput):
+                    usable.append((entry_id, fields, decode(channel, entry_id, fields)))
+            if wanted is None or len(found) < wanted or len(usable) == count:
+                return usable
+            start, end = (start, f"({found[-1][0]}") if newest_first else (f"({found[-1][0]}", end)
 
     async def last_id(self, channel: Channel) -> str | None:
         """The id of a stream's newest entry."""

@@ -143,6 +143,12 @@ def test_pairs_over_http(client: Client, analytics: ServiceProcess, bars: Bars) 
 
     for window in (20, 30):
         assert post(pair=PAIR, window=window).status_code == 201
+    parameters = {"fit": "lagged", "price": "log", "intercept": True, "origin": "http"}
+    client.hset("pairs", mapping={f"P{number}~Q": json.dumps(parameters) for number in range(499)})  # with DOGE 500
+    full = post(pair="XRPUSDT~BTCUSDT")
+    assert (full.status_code, "500 pairs were asked for" in full.json()["detail"]) == (409, True)
+    assert post(pair="DOGEUSDT~BTCUSDT").status_code == 200
+    client.hdel("pairs", *(f"P{number}~Q" for number in range(499)))
     refused = post(pair=PAIR, window=40)
     assert refused.status_code == 409
     assert "PAIRSTREAM_MAX_VARIANTS" in refused.json()["detail"]
@@ -294,6 +300,40 @@ def test_history_and_exports(client: Client, analytics: ServiceProcess, bars: Ba
         assert (row["zscore"], row["hedge_ratio"], row["status"]) == (
             fields.get("zscore", ""), fields.get("hedge_ratio", ""), fields["status"],
         )  # fmt: skip
+
+
+def test_entries_that_are_no_messages_are_left_out(client: Client, analytics: ServiceProcess, bars: Bars) -> None:
+    publish(client, bars)
+    for key in ("bars:1s:ETHUSDT", "ticks:BTCUSDT"):
+        client.xadd(key, {"foo": "bar"})
+    client.xadd("ticks:BTCUSDT", {"price": "=1+1", "size": "1"})
+    analytics.start().wait_ready()
+    wait_for_rows(client, len(bars["ETHUSDT"]))
+    client.xadd(f"pairs:1s:{PAIR}", {"foo": "bar"})
+
+    answer = httpx.post(f"http://127.0.0.1:{analytics.port}/tests/{PAIR}?window=300", timeout=30)
+    assert (answer.status_code, answer.json()["nobs"]) == (200, 300)
+    newest = analytics.get("/history/bars/1s/ETHUSDT?limit=2").json()
+    assert [row["open_time_ms"] for row in newest["rows"]] == [int(row["open_time_ms"]) for row in bars["ETHUSDT"][-2:]]
+    assert analytics.get("/history/ticks/BTCUSDT").json()["rows"] == []
+    for path, count in (
+        ("ticks/BTCUSDT", 0),
+        ("bars/1s/ETHUSDT", len(bars["ETHUSDT"])),
+        (f"pairs/1s/{PAIR}", len(bars["ETHUSDT"])),
+    ):
+        assert len(list(csv.reader(io.StringIO(analytics.get(f"/export/{path}").text, newline="")))) == count + 1, path
+
+
+def test_it_says_once_that_a_leg_is_not_followed(client: Client, redis_url: str, tmp_path: Path) -> None:
+    client.sadd("symbols", "BTCUSDT", "ETHUSDT")
+    process = ServiceProcess("analytics", tmp_path, redis_url=redis_url, pairs=f"SOLUSDT~BTCUSDT,{PAIR}")
+    try:
+        process.start().wait_ready()
+        words = "no bars: SOLUSDT is not among the followed symbols BTCUSDT, ETHUSDT"
+        wait_until_sync(lambda: process.log.read_text().count(words) == 1, 25, "the warning")
+        assert process.get("/readyz").status_code == 200
+    finally:
+        process.kill()
 
 
 def test_without_a_source_it_says_so(redis_url: str, analytics: ServiceProcess) -> None:

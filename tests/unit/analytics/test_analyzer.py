@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.analytics import analyzer
-from shared.messages import Bar
+from shared.messages import Bar, Table
 from shared.topics import Channel, Keyspace
 from tests.builders import START_MS, bar
 from tests.oracle import expected_pair_rows
@@ -148,6 +148,16 @@ def test_a_pair_taken_away_while_nothing_ran_is_dropped_at_the_start() -> None:
     assert "1s:X~Y" not in desk.checkpoints
     assert desk.wire("X~Y") == []
     assert len(desk.wire()) == 50
+
+
+def test_streams_of_intervals_that_are_no_longer_configured_go_with_their_pair() -> None:
+    step = analyzer.PairAnalyzer({"1s": 20}, Keyspace(), 0, 0.8)
+    step.restore({"1s:Y~X": str(START_MS), "5m:Y~X": str(START_MS), "5m:A~B": str(START_MS)})
+    at_start = step.on_messages([Table("pairs", {"Y~X": row()})])
+    assert at_start.dropped == [Channel("pairs", ("5m", "A~B"))]
+    removed = step.on_messages([Table("pairs", {})])
+    assert set(removed.dropped) == {Channel("pairs", ("1s", "Y~X")), Channel("pairs", ("5m", "Y~X"))}
+    assert set(removed.checkpoints.items()) == {("1s:Y~X", ""), ("5m:Y~X", "")}
 
 
 def test_after_a_restart_only_the_window_is_read_again() -> None:
