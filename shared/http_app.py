@@ -14,14 +14,16 @@ from fastapi_offline import FastAPIOffline
 from shared import __version__
 from shared.errors import BadInput, Unavailable
 from shared.health import Health
+from shared.http_guard import BodyLimit
 
 _RETRY_AFTER_S = "2"
 
 
-def http_app(health: Health, description: str) -> FastAPI:
+def http_app(health: Health, description: str, uploads: tuple[str, ...] = ()) -> FastAPI:
     """The application, so far with its three health routes, the handlers of errors and its own page at ``/docs``.
 
     The page asks no other host for anything: its scripts come from this application, and nobody is asked to judge it.
+    Bodies are limited, but for paths that begin with one of `uploads`.
     """
     app = FastAPIOffline(
         title=f"Pairstream {health.service}",
@@ -31,6 +33,8 @@ def http_app(health: Health, description: str) -> FastAPI:
         static_url="/docs-files",
         swagger_ui_parameters={"validatorUrl": "none"},
     )
+
+    app.add_middleware(BodyLimit, uploads=uploads)
 
     @app.get("/healthz", tags=["health"], summary="The process answers")
     async def healthz() -> dict[str, str]:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from shared.bus import Bus, open_bus
 from shared.errors import SettingsError, Unavailable
 from shared.health import Health
+from shared.http_guard import OriginGuard
 from shared.log import Log, configure
 from shared.settings import AnySettings, load, redis_place
 from shared.spelling import UNKNOWN, given, unknown
@@ -63,9 +64,11 @@ def run_service(name: str, kind: type[AnySettings], body: Callable[[Service[AnyS
 
 
 async def serve_http(app: FastAPI, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve HTTP until `stop`. A port that is taken ends the process with a clear line."""
+    """Serve HTTP until `stop`, but not to foreign web pages. A port that is taken ends the process with a clear line."""
     server = uvicorn.Server(
-        uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            OriginGuard(app, host), host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2
+        )
     )
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # signals are ours
     serving = asyncio.create_task(server.serve())

@@ -1,8 +1,11 @@
 """The alerter as a process on a real Redis: alerts exactly once through kill -9, rules from a file and over HTTP."""
 
+import contextlib
 import json
 import math
+import select
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +246,47 @@ def test_configured_rules_are_refreshed_and_those_over_http_stay(
         assert f"PAIRSTREAM_RULES_FILE={file}: rule 1 (new): exit (3) must be below enter (2)" in configured.log.read_text()
     finally:
         configured.kill()
+
+
+def test_it_takes_no_long_bodies_and_nothing_from_foreign_pages(client: Client, alerter: ServiceProcess) -> None:
+    alerter.start().wait_ready()
+    base = f"http://127.0.0.1:{alerter.port}"
+    rule = {"name": "mine", "enter": 4, "exit": 1}
+    for headers in ({"Origin": "https://example.org"}, {"Origin": "null"}, {"Host": "rebound.example.org"}):
+        assert httpx.post(f"{base}/rules", json=rule, headers=headers).status_code == 403
+    assert httpx.post(f"{base}/rules", content=b"x" * 1_000_001).status_code == 413
+
+    process = alerter.process
+    assert process is not None
+    memory = Path(f"/proc/{process.pid}/status")
+    before = _peak_kb(memory)
+    for size_known in (True, False):
+        assert _upload_status(alerter.port, 100_000_000, size_known) == 413
+    assert _peak_kb(memory) - before < 20_000
+    assert httpx.post(f"{base}/rules", json=rule, headers={"Origin": base}).status_code == 201
+
+
+def _upload_status(port: int, size: int, size_known: bool) -> int:
+    """The status that an upload is answered with, whether or not all of it could be sent."""
+    sizing = f"Content-Length: {size}" if size_known else "Transfer-Encoding: chunked"
+    head = f"POST /rules HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n{sizing}\r\n\r\n"
+    part = b"x" * 65_536
+    sent = part if size_known else b"10000\r\n" + part + b"\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(head.encode())
+        with contextlib.suppress(OSError):
+            for _ in range(size // len(part)):
+                if select.select([line], [], [], 0)[0]:
+                    break
+                line.sendall(sent)
+        return int(line.recv(100).split()[1])
+
+
+def _peak_kb(status: Path) -> int:
+    """The most memory a process has had; 0 where the system does not say so."""
+    if not status.exists():
+        return 0
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
 def test_waits_for_the_source_and_says_so(redis_url: str, alerter: ServiceProcess) -> None:
