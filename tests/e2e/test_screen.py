@@ -148,6 +148,7 @@ def test_first_page_is_full(tab: Tab) -> None:
     expect(page).to_have_title(f"{PAIR} 1s · Pairstream")
     expect(page.locator("#feed-label")).to_have_text("SIMULATED", timeout=LONG_MS)
     expect(page.locator("#feed-reason")).to_have_text("asked for <b>by a test</b>")
+    expect(page.locator("#clock")).to_have_text(re.compile(r"^data \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"))
     for name in ("y", "x", "hedge", "spread", "z", "rho"):
         expect(page.locator(f"#kpi-{name}")).to_have_text(re.compile(r"\d"))
     expect(page.locator("#stat-coverage")).to_have_text(f"{WINDOW} of {WINDOW}")
@@ -290,6 +291,8 @@ def test_window_of_its_own_comes_from_a_variant(tab: Tab, stack: ScreenStack) ->
     values = shown(page)
     entry = stack.entry(f"pairs:1s:{PAIR}@w90", values["open_time_ms"])
     assert (values["zscore"], values["hedge_ratio"]) == (entry["zscore"], entry["hedge_ratio"])
+    expect(page.locator("#alerts-note")).to_contain_text(f"configured window of {WINDOW} bars")
+    assert page.evaluate(f"{PLOT}.data.find(d => d.name === 'alert').x.length") == 0
     page.reload()
     expect(page.locator("#chart-title")).to_contain_text("window 90", timeout=LONG_MS)
     page.fill("#window", "3")
@@ -335,6 +338,7 @@ def test_alert_appears_once_and_survives_a_reload(tab: Tab, stack: ScreenStack) 
         return bool(listed == stored)
 
     wait_until_sync(same, 30, "the log is the topic, newest first, each once")
+    expect(rows.first.locator(".rule")).to_have_text(re.compile("^1[sm] · zscore$"))
     newest = rows.first
     newest.locator("summary").click()
     expect(newest.locator("p")).to_contain_text("against")
@@ -395,6 +399,43 @@ def test_telephone(tabs: Callable[..., Tab]) -> None:
     assert tab.errors == []
 
 
+OVERFLOW = """() => {
+  const shown = [...document.querySelectorAll('.desk *')]
+    .filter(n => n.getClientRects().length && !n.closest('#plot, .scroll, legend'))
+  const cut = shown.filter(n => n.clientWidth && n.scrollWidth > n.clientWidth + 1)
+  const control = n => ['INPUT', 'SELECT', 'BUTTON'].includes(n.tagName)
+  const written = shown.filter(n => control(n) || [...n.childNodes].some(c => c.nodeType === 3 && c.textContent.trim()))
+    .filter(n => !n.closest('option') && !n.matches('.note, .pill'))
+  const boxes = written.map(n => {
+    const range = document.createRange()
+    range.selectNodeContents(n)
+    return [n, control(n) ? n.getBoundingClientRect() : range.getBoundingClientRect()]
+  })
+  const over = boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([b, q]) => !a.contains(b) && !b.contains(a)
+    && Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 2)
+    .map(([b]) => `${a.textContent} / ${b.textContent}`))
+  return [...cut.map(n => n.textContent), ...over]
+}"""
+"""Texts that are cut or lie on one another."""
+
+
+@pytest.mark.parametrize("width", [1920, 1440, 1024, 390])
+def test_long_symbols_are_neither_cut_nor_on_one_another(tabs: Callable[..., Tab], width: int) -> None:
+    page = tabs(width, 900).open("?pair=1000SHIBUSDT~1000PEPEUSDT")
+    expect(page.locator("#chart-title")).to_contain_text("1000SHIBUSDT / 1000PEPEUSDT")
+    assert page.evaluate(OVERFLOW) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_symbol_that_is_not_followed_is_said(tab: Tab) -> None:
+    page = tab.open("?pair=ADAUSDT~BTCUSDT")
+    expect(page.locator("#note")).to_have_text(
+        "ADAUSDT has no bars: it is not among the followed symbols (BNBUSDT, BTCUSDT, ETHUSDT, SOLUSDT)", timeout=LONG_MS
+    )
+    expect(page.locator("#feed-label")).to_have_text("NO DATA", timeout=LONG_MS)
+    expect(page.locator("#feed-reason")).to_have_text("SIMULATED: ADAUSDT not followed")
+
+
 def test_dead_feed_is_obvious(tab: Tab, stack: ScreenStack) -> None:
     page = tab.open()
     expect(page.locator("#feed-label")).to_have_text("SIMULATED", timeout=LONG_MS)
@@ -402,6 +443,7 @@ def test_dead_feed_is_obvious(tab: Tab, stack: ScreenStack) -> None:
     try:
         expect(page.locator("#feed-label")).to_have_text("STALE", timeout=LONG_MS)
         expect(page.locator("#feed-label")).to_have_text("NO DATA", timeout=LONG_MS)
+        expect(page.locator("#feed-reason")).to_contain_text("SIMULATED: no trade of")
         expect(page.locator("#feed-age")).to_have_text(re.compile(r"^1\d(\.\d)? s$"), timeout=LONG_MS)
     finally:
         stack.trade()

@@ -122,3 +122,12 @@ def test_a_window_that_is_none(text: object) -> None:
 def test_origins_are_this_hosts_names_and_the_given_ones() -> None:
     settings = UiSettings(_env_file=None, host="0.0.0.0", ui_port=5006, ui_origins="desk.example:443, other.example")  # type: ignore[arg-type]
     assert settings.origins() == ["127.0.0.1:5006", "localhost:5006", "desk.example:443", "other.example"]
+
+
+def test_status_gives_the_datas_time_and_who_is_not_followed() -> None:
+    sent = status(FEED._replace(symbols=("ADAUSDT", "BTCUSDT")), VIEW, 101.0)
+    assert (sent["live"], sent["data_ms"], sent["unfollowed"]) == (False, START_MS + 900, ["ETHUSDT"])
+    assert status(FEED._replace(source="binance"), VIEW, 101.0)["live"]
+    quiet = status(FEED._replace(quotes={"ETHUSDT": QUOTES["ETHUSDT"]}), VIEW, 101.0)
+    assert (quiet["silent"], quiet["unfollowed"]) == ("BTCUSDT", [])
+    assert status(FEED._replace(quotes={}), VIEW, 101.0)["data_ms"] is None
