@@ -28,6 +28,8 @@ _PENDING = 20_000
 _MESSAGE_GAP_S = 0.15
 """The venue closes a connection that sends more than ten messages a second."""
 
+_NUMBERS = itertools.count(1)
+
 
 def open_stream(base_url: str, symbols: Iterable[str], kind: IdKind) -> connect:
     """The connection that carries these symbols' streams, not yet made."""
@@ -51,6 +53,7 @@ class Link:
         self, base_url: str, kind: IdKind, silence_s: float, intake: Intake, log: Log, changed: Callable[["Link"], None]
     ) -> None:
         """`changed` is called when the link goes up or down."""
+        self._number = next(_NUMBERS)
         self._base_url = base_url
         self._kind = kind
         self._silence_s = silence_s
@@ -172,7 +175,7 @@ class Link:
                 if not self.up:
                     self.up, self.reason = True, ""
                     self._changed(self)
-                await self._intake.take(batch)
+                await self._intake.take(batch, self._number)
 
     async def _watch(self, silence_s: float, stop: asyncio.Event) -> str:
         connected_at = time.monotonic()

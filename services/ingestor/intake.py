@@ -4,13 +4,14 @@ import asyncio
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
+from services.ingestor import facts
 from services.ingestor.binance import Print
-from services.ingestor.door import Door
+from services.ingestor.door import Admitted, Door
+from services.ingestor.newest import newest_tick
 from services.ingestor.standing import Standing
 from shared.bus import Bus, TickWriter
-from shared.bus.tick_writer import Loss
 from shared.errors import Unavailable
 from shared.health import Health
 from shared.log import Log
@@ -46,7 +47,7 @@ class Intake:
         self._refused = health.counter("prints_rejected", "Frames and prints that cannot be used", ("reason",))
         self._skipped = health.counter("prints_skipped", "Prints that are no market trades; their ids are accounted for")
         self._late = health.counter("ticks_late", "Ticks that came after the watermark of their time")
-        self._gaps = health.counter("gaps", "Holes in the trade ids that were declared")
+        self._gaps = health.counter("gaps", "Holes and long silences that were declared")
         health.gauge("ticks_queued", "Ticks waiting for Redis").set_function(lambda: self._writer.queued)
         health.gauge("redis_reconnects", "Times the ticks' connection to Redis was made again").set_function(
             lambda: max(0, self._writer.reconnects)
@@ -75,10 +76,16 @@ class Intake:
             tail = tails.get(symbol)
             stored = tables[keyspace.partition(symbol)].get(symbol)
             watermark_ms = None if stored is None else int(stored.partition(" ")[0])
-            if tail is None:
+            newest = None if tail is None else await newest_tick(self.bus, symbol)
+            if tail is not None and (newest is None or newest.foreign):
+                self._log.warning("ticks end with entries of another program", symbol=symbol)
+                self.declare(Event("rejected", tail.ms, "ticks end with entries that are no ticks", symbol))
+                self._writer.begin_after(symbol, tail.ms)
+            if newest is None:
                 self._door.open(symbol, watermark_ms=watermark_ms)
             else:
-                self._door.open(symbol, tail.ms, tail.trade_id, watermark_ms)
+                kind = self.standing.kinds.get(symbol)
+                self._door.open(symbol, newest.time_ms, newest.tick.trade_id, watermark_ms, kind)
 
     def close(self, symbol: str) -> None:
         """Let a symbol in no more."""
@@ -88,15 +95,18 @@ class Intake:
         """The feed of these symbols was interrupted."""
         self._door.disconnected(symbols)
 
-    async def take(self, prints: Sequence[Print]) -> None:
-        """Prints in the venue's order; waits while the queue to Redis is full."""
+    async def take(self, prints: Sequence[Print], link: Hashable = None) -> None:
+        """Prints of one connection in the venue's order; waits while the queue to Redis is full."""
         if not prints:
             return
         self._arrived_at = time.monotonic()
         self._received.inc(len(prints))
         async with self._lock:  # between the door and the queue nothing may come, above all no watermark
-            admitted = self._door.admit(prints)
+            admitted = self._door.admit(prints, link)
             await self._writer.add(admitted.ticks)
+        self._account(admitted)
+
+    def _account(self, admitted: Admitted) -> None:
         self._duplicates.labels("door").inc(admitted.duplicates)
         self._skipped.inc(admitted.skipped)
         self._late.inc(admitted.late)
@@ -120,7 +130,10 @@ class Intake:
     async def end(self, symbols: Iterable[str], end_ms: int) -> None:
         """The source of these symbols has ended there: store their last watermarks after all their ticks."""
         async with self._lock:
+            admitted = self._door.release()
+            await self._writer.add(admitted.ticks)
             await self._writer.add_watermarks(self._door.end(symbols, end_ms))
+        self._account(admitted)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Store watermarks, publish events and keep the figures until `stop`."""
@@ -144,6 +157,7 @@ class Intake:
                 self._health.ready("redis")
             else:
                 self._health.unready("redis", self._writer.error or "connecting")
+            self.standing.note(self._door.kinds)
             now = time.monotonic()
             if now - figures_at >= _FIGURES_S:
                 self._rate.set((self._writer.written - written) / (now - figures_at))
@@ -156,7 +170,7 @@ class Intake:
                 self._log.warning(
                     "Redis has lost ticks", symbol=loss.symbol, until_ms=loss.until.ms, until_id=loss.until.trade_id
                 )
-                self.declare(_lost(loss))
+                self.declare(facts.lost(loss))
             if self._rejected and now - rejected_at >= _REJECTED_S:
                 rejected_at = now
                 for reason, count in self._rejected.items():
@@ -176,17 +190,3 @@ class Intake:
             except Unavailable:
                 self._events.appendleft(event)
                 return
-
-
-def _lost(loss: Loss) -> Event:
-    after = loss.after
-    return Event(
-        "gap",
-        loss.until.ms,
-        "Redis has lost these ticks, which were there before, and they are too old to be written again",
-        loss.symbol,
-        first_id=None if after is None else after.trade_id + 1,
-        last_id=loss.until.trade_id,
-        from_ms=None if after is None else after.ms,
-        to_ms=loss.until.ms,
-    )

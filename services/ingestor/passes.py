@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from services.ingestor.binance import Print
-from services.ingestor.door import SILENCE_MS
+from services.ingestor.link_clock import SILENCE_MS
 from shared.intervals import open_time_ms
 
 

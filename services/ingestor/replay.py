@@ -8,6 +8,7 @@ from pathlib import Path
 from services.ingestor import passes
 from services.ingestor.binance import Print, parse
 from services.ingestor.intake import Intake
+from services.ingestor.newest import newest_tick
 from services.ingestor.passes import Extent, Pass, Place, Start
 from services.ingestor.recording import read_lines
 from services.ingestor.settings import IngestorSettings
@@ -17,7 +18,6 @@ from shared.intervals import interval_ms
 from shared.log import Log
 from shared.messages import Event
 from shared.runtime import pause
-from shared.topics import TICKS, Channel
 
 WARM_UP_BARS = 60
 """Bars published at once beyond the window, so that the first statistics stand on the screen when it opens."""
@@ -113,9 +113,9 @@ class Replay:
         """Where to go on, and how far into it, in ns of the recording's time, all is to be published at once."""
         tails: dict[str, Place] = {}
         for symbol in symbols:
-            newest = await self._intake.bus.messages(Channel(TICKS.name, (symbol,)), count=1, newest_first=True)
-            if newest:
-                tails[symbol] = Place(newest[0].time_ms, newest[0].trade_id)
+            newest = await newest_tick(self._intake.bus, symbol)
+            if newest is not None:
+                tails[symbol] = Place(newest.tick.time_ms, newest.tick.trade_id)
         ids = passes.recorded_ids(extent, tails)
         places = await asyncio.to_thread(self._locate, ids) if ids else {}
         times = {symbol: time_ms for symbol, (time_ms, _) in places.items()}

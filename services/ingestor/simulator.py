@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 
 from services.ingestor.binance import Print
-from services.ingestor.door import SILENCE_MS
 from services.ingestor.intake import Intake
+from services.ingestor.link_clock import SILENCE_MS
 from services.ingestor.market import Market, universe
+from services.ingestor.newest import newest_tick
 from services.ingestor.replay import WARM_UP_BARS
 from services.ingestor.settings import IngestorSettings
 from shared.errors import BadInput
@@ -16,7 +17,6 @@ from shared.intervals import interval_ms
 from shared.log import Log
 from shared.messages import Tick
 from shared.runtime import pause
-from shared.topics import TICKS, Channel
 
 _TURN_S = 0.05
 _BATCH = 1000
@@ -60,10 +60,11 @@ class Simulator:
         await self._intake.standing.follow(self._followed, replace=True)
         newest_ms = None
         for symbol in market.symbols:
-            newest = await self._intake.bus.messages(Channel(TICKS.name, (symbol,)), count=1, newest_first=True)
-            self._next_id[symbol] = newest[0].trade_id + 1 if newest else 1
-            if newest:
-                newest_ms = max(newest_ms or 0, newest[0].time_ms)
+            newest = await newest_tick(self._intake.bus, symbol)
+            self._next_id[symbol] = 1
+            if newest is not None:
+                self._next_id[symbol] = newest.tick.trade_id + 1
+                newest_ms = max(newest_ms or 0, newest.tick.time_ms)
         second = first_second(newest_ms, _now_ms(), self._history_s)
         self._log.info("simulator", symbols=len(market.symbols), groups=len(market.groups), from_ms=second * 1000)
         self._health.ready("feed")

@@ -1,8 +1,9 @@
 """What the ingestor says of itself in Redis: its source, the followed symbols and its own rows; said again whenever lost."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import msgspec
 import orjson
 
 from services.ingestor.binance import IdKind
@@ -24,8 +25,15 @@ class Standing:
         self._source: SourceRecord | None = None
         self._rows: dict[str, str] = {}
         self._symbols: set[str] | None = None
+        self._new = False
         self.kinds: dict[str, IdKind] = {}
         """Symbol → whose ids its ticks carry."""
+
+    def note(self, kinds: Mapping[str, IdKind]) -> None:
+        """Remember whose ids are carried now; it is written at once where that is new."""
+        if not kinds.items() <= self.kinds.items():
+            self.kinds |= kinds
+            self._new = True
 
     async def announce(self, source: str, reason: str, configured: str) -> list[str]:
         """Say what runs, before anything else is written; answers the symbols followed so far, none if the settings are new.
@@ -34,7 +42,7 @@ class Standing:
         """
         self._source = await self._bus.set_source(source, reason)
         before = await self._bus.table(_TABLE)
-        self.kinds = orjson.loads(before.get("id_kinds", "{}"))
+        self.kinds = _kinds(before.get("id_kinds", "{}"))
         # What was changed at run time outlives a restart, until the settings themselves say something new.
         followed = await self._bus.symbols() if before.get("configured") == configured else []
         self._rows = {"configured": configured}
@@ -86,11 +94,18 @@ class Standing:
         loop = asyncio.get_running_loop()
         reconnects, looked_at = writer.reconnects, loop.time()
         while not stop.is_set():
-            if writer.reconnects != reconnects or loop.time() - looked_at >= _EVERY_S:
-                reconnects, looked_at = writer.reconnects, loop.time()
+            if self._new or writer.reconnects != reconnects or loop.time() - looked_at >= _EVERY_S:
+                reconnects, looked_at, self._new = writer.reconnects, loop.time(), False
                 try:
                     if await self.restore():
                         log.warning("Redis had lost what runs here; it is written again")
                 except Unavailable:
                     reconnects = -2  # as soon as Redis answers
             await pause(stop, _TURN_S)
+
+
+def _kinds(text: str) -> dict[str, IdKind]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, IdKind])
+    except msgspec.DecodeError:
+        return {}  # not written by this program

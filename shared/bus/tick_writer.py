@@ -133,6 +133,10 @@ class TickWriter:
             self._forgotten.setdefault(symbol, tail)
         return found
 
+    def begin_after(self, symbol: str, ms: int) -> None:
+        """Let the entry ids of a symbol begin after this ms, whatever the trade ids within it."""
+        self._last_ms[symbol] = max(ms + 1, self._last_ms.get(symbol, 0))
+
     def take_losses(self) -> list[Loss]:
         """What Redis has lost for good, as far as it is known and has not been taken yet."""
         losses, self._losses = self._losses, []

@@ -318,7 +318,12 @@ def test_replay_as_fast_as_possible(client: "redis.Redis[str]", ingestors: Inges
         again = expected(symbol, rows, 25 * 60_000, count)
         again[0][1]["resumed_ms"] = end.removesuffix(" end")
         assert found == expected(symbol, rows) + again
-    assert events(client, "gap", "late", "rejected", namespace="replay") == []
+    assert events(client, "late", "rejected", namespace="replay") == []
+    # The silence between the passes is declared, once a symbol; no id is missing.
+    silences = events(client, "gap", namespace="replay")
+    assert {(e["symbol"], e["from_ms"], e.get("first_id")) for e in silences} == {
+        (s, end.removesuffix(" end"), None) for s in SYMBOLS
+    }
 
 
 def test_replay_killed_in_the_middle_of_its_passes(client: "redis.Redis[str]", ingestors: Ingestors) -> None:
@@ -341,7 +346,29 @@ def test_replay_killed_in_the_middle_of_its_passes(client: "redis.Redis[str]", i
                 one[0][1]["resumed_ms"] = str(last_ms + 1 + (number - 1) * 25 * 60_000)
             wanted += one
         assert ticks(client, symbol, "replay")[: 3 * count] == wanted
-    assert events(client, "gap", "late", namespace="replay") == []
+    assert events(client, "late", namespace="replay") == []
+    assert [e for e in events(client, "gap", namespace="replay") if "first_id" in e] == []
+
+
+def test_what_another_program_writes_behind_the_ticks_does_not_stop_the_replay(
+    client: "redis.Redis[str]", ingestors: Ingestors
+) -> None:
+    ingestor = ingestors.start(source="replay", replay_speed=0, replay_loop=0)
+    wait_until_sync(lambda: written(client, "replay") == RECORDED, 20, "every trade is there")
+    ingestor.kill()
+    foreign_ms = max(t.time_ms for t in trades()) + 36_000_000
+    client.xadd("replay:ticks:BTCUSDT", {"foo": "bar"}, id=f"{foreign_ms}-999999999999")
+    client.xadd("replay:ticks:BTCUSDT", {"price": "x", "size": "1"}, id=f"{foreign_ms + 1}-5")
+    before = len(ticks(client, "BTCUSDT", "replay"))
+    for number in (1, 2):
+        ingestor.start()
+        wanted = (number + 1) * RECORDED + 2
+        wait_until_sync(lambda: written(client, "replay") == wanted, 20, "one more pass is there")  # noqa: B023
+        ingestor.kill()
+    prices = [t.price for t in trades() if t.symbol == "BTCUSDT"]
+    assert [fields["price"] for _, fields in ticks(client, "BTCUSDT", "replay")[before:]] == 2 * prices
+    assert any("no ticks" in e["reason"] for e in events(client, "rejected", namespace="replay"))
+    assert [e for e in events(client, "gap", namespace="replay") if "first_id" in e] == []
 
 
 def test_replay_publishes_the_window_at_once_and_goes_on_at_its_pace(client: "redis.Redis[str]", ingestors: Ingestors) -> None:

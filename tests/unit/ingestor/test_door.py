@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingestor.binance import IdKind, Print
-from services.ingestor.door import SILENCE_MS, Admitted, Door
+from services.ingestor.door import Admitted, Door
+from services.ingestor.link_clock import SILENCE_MS
 from shared.messages import Tick
 
 GRACE_MS = 1000
@@ -147,8 +149,12 @@ def test_a_long_silence_is_declared_with_the_time_up_to_which_the_source_was_wat
     later = T0 + 3000 + SILENCE_MS
     assert made.admit([print_(8, later)]).ticks[0].resumed_ms is None
     made = door("BTCUSDT", last_ms=T0, last_id=7, watermark_ms=T0 + 3000)
-    admitted = made.admit([print_(8, later + 1), print_(9, later + 2)])
-    assert [tick.resumed_ms for tick in admitted.ticks] == [T0 + 3000, None]
+    admitted = made.admit([print_(8, later + 1), print_(9, later + 2), print_(10, later + 2)])
+    assert [tick.resumed_ms for tick in admitted.ticks] == [T0 + 3000, None, None]
+    (gap,) = admitted.events
+    assert (gap.kind, gap.symbol, gap.from_ms, gap.to_ms) == ("gap", "BTCUSDT", T0 + 3000, later + 1)
+    assert (gap.first_id, gap.affected) == (None, None)
+    assert "from 2023-11-14 22:13:23 to 2023-11-14 22:23:23 UTC" in gap.reason
 
 
 def test_a_quiet_symbol_of_a_feed_that_is_watched_has_not_resumed() -> None:
@@ -172,9 +178,116 @@ def test_ids_that_go_back_are_refused_until_it_is_plain_that_they_have_begun_aga
     assert ids(stray) == [1001]
     assert stray.rejected == {"trade id went back": 1}
     admitted = made.admit([print_(i, T0 + 10 + i) for i in range(1, 31)])
-    assert ids(admitted) == list(range(20, 31))
+    assert ids(admitted) == list(range(1, 31))
     assert [event.kind for event in admitted.events] == ["gap"]
-    assert admitted.rejected == {"trade id went back": 19}
+    assert admitted.rejected == {}
+    assert admitted.late == 0
+
+
+def test_trades_with_ids_that_have_begun_again_are_not_late_for_having_been_held() -> None:
+    made = door("BTCUSDT", "ETHUSDT")
+    made.admit([print_(1000, T0), print_(1, T0, "ETHUSDT")])
+    back = [print_(i, T0 + i * 1000) for i in range(1, 20)]
+    other = [print_(1 + i, T0 + i * 1000, "ETHUSDT") for i in range(1, 20)]
+    held = made.admit([item for both in zip(back, other, strict=True) for item in both])
+    assert {tick.symbol for tick in held.ticks} == {"ETHUSDT"}
+    assert made.watermarks() == {"BTCUSDT": str(T0 - GRACE_MS), "ETHUSDT": str(T0 + 19_000 - GRACE_MS)}
+    admitted = made.admit([back[3], print_(20, T0 + 20_000), print_(21, T0 + 21_000)])
+    assert ids(admitted) == list(range(1, 22))
+    assert (admitted.late, admitted.duplicates) == (0, 1)
+    assert made.watermarks()["BTCUSDT"] == str(T0 + 20_000)
+
+
+@pytest.mark.parametrize("ahead_ms", [SILENCE_MS + 1, 3_600_000, 50 * 365 * 86_400_000])
+def test_one_print_far_ahead_stops_nothing(ahead_ms: int) -> None:
+    made = door("BTCUSDT", "ETHUSDT")
+    first = made.admit([print_(1, T0), print_(1, T0, "ETHUSDT")])
+    wrong = print_(2, T0 + 50 + ahead_ms)
+    second = made.admit([wrong, wrong, wrong, print_(2, T0 + 100, "ETHUSDT"), print_(3, T0 + 200)])
+    assert [(t.symbol, t.trade_id, t.late, t.resumed_ms) for t in second.ticks] == [
+        ("ETHUSDT", 2, 0, None), ("BTCUSDT", 3, 0, None),
+    ]  # fmt: skip
+    assert second.rejected == {"time far ahead of the feed's": 1}
+    assert [event.affected for event in second.events] == [1]  # its id is missing, and that is said
+    assert made.clock_ms == T0 + 200
+    assert len(first.ticks) == 2
+
+
+def test_what_is_refused_or_a_duplicate_does_not_move_the_clock() -> None:
+    made = door("BTCUSDT")
+    made.admit([print_(1, T0), print_(2, T0 + 10)])
+    later = T0 + 300_000
+    made.admit([print_(2, T0 + 10, event_ms=later), print_(7, later, "XRPUSDT"), print_(3, later, kind="trade")])
+    assert made.clock_ms == T0 + 10
+    made.admit([print_(1, T0 + 20, event_ms=later)])
+    assert made.clock_ms == T0 + 10
+
+
+def test_after_a_silence_no_print_is_lost_wherever_the_batches_are_cut() -> None:
+    later = T0 + SILENCE_MS + 60_000
+    prints = [print_(1, T0), print_(1, T0 + 1, "ETHUSDT")]
+    prints += [print_(2, later), print_(2, later - 3, "ETHUSDT"), print_(3, later + 1), print_(4, later + 2)]
+    whole = door("BTCUSDT", "ETHUSDT").admit(prints)
+    one_by_one = door("BTCUSDT", "ETHUSDT")
+    parts = [one_by_one.admit([item]) for item in prints]
+    assert [t for part in parts for t in part.ticks] == whole.ticks
+    assert [(t.symbol, t.trade_id) for t in whole.ticks] == [(p.tick.symbol, p.tick.trade_id) for p in prints]
+    assert [t.resumed_ms is not None for t in whole.ticks] == [False, False, True, True, False, False]
+    assert whole.late == 0
+
+
+def test_after_an_end_and_at_the_end_nothing_is_held() -> None:
+    made = door("BTCUSDT")
+    made.admit([print_(1, T0)])
+    made.end(["BTCUSDT"], T0 + 1)
+    assert ids(made.admit([print_(2, T0 + 10 * SILENCE_MS)])) == [2]
+    assert ids(made.admit([print_(3, T0 + 20 * SILENCE_MS)])) == []
+    released = made.release()
+    assert ids(released) == [3]
+    assert released.ticks[0].resumed_ms == T0 + 10 * SILENCE_MS
+    assert made.release().ticks == []
+
+
+def test_the_clock_of_one_connection_says_nothing_about_another_one() -> None:
+    made = door("BTCUSDT", "ETHUSDT")
+    made.admit([print_(1, T0)], 1)
+    made.admit([print_(1, T0, "ETHUSDT")], 2)
+    made.watermarks()
+    made.admit([print_(2, T0 + 5000, "ETHUSDT")], 2)
+    assert made.watermarks() == {"ETHUSDT": str(T0 + 4000)}
+    assert made.clock_ms == T0 + 5000
+    lagging = made.admit([print_(i, T0 + i * 500) for i in range(2, 12)], 1)
+    assert lagging.late == 0
+    assert made.watermarks() == {"BTCUSDT": str(T0 + 4500)}
+
+
+def test_a_symbol_that_was_only_quiet_after_a_disconnect_has_not_resumed() -> None:
+    made = door("BTCUSDT", "ETHUSDT")
+    made.admit([print_(1, T0), print_(1, T0, "ETHUSDT")])
+    made.disconnected(["BTCUSDT", "ETHUSDT"])
+    made.admit([print_(i, T0 + i * 60_000) for i in range(2, 15)])
+    admitted = made.admit([print_(2, T0 + 14 * 60_000, "ETHUSDT")])
+    assert admitted.ticks[0].resumed_ms is None
+    assert [event.kind for event in admitted.events] == []
+    # With an id missing nobody knows.
+    made.disconnected(["ETHUSDT"])
+    made.admit([print_(i, T0 + i * 60_000) for i in range(15, 30)])
+    admitted = made.admit([print_(4, T0 + 29 * 60_000, "ETHUSDT")])
+    assert admitted.ticks[0].resumed_ms is not None
+    assert [event.affected for event in admitted.events] == [1, None]
+
+
+@pytest.mark.parametrize("trade_id", [9_000_000_000, 40, 501])
+def test_ids_of_another_stream_than_those_in_redis_begin_a_new_sequence(trade_id: int) -> None:
+    made = door("BTCUSDT", last_ms=T0, last_id=500, watermark_ms=T0 - 500, kind="aggTrade")
+    prints = [print_(trade_id - 1, T0, kind="trade"), *(print_(trade_id + i, T0 + 1 + i, kind="trade") for i in range(3))]
+    admitted = made.admit(prints)
+    assert ids(admitted) == [trade_id, trade_id + 1, trade_id + 2]
+    (gap,) = admitted.events
+    assert (gap.kind, gap.affected, gap.first_id) == ("gap", None, None)
+    assert "trade stream" in gap.reason
+    assert admitted.ticks[0].trade_id - 500 - 1 - admitted.ticks[0].skipped <= 1
+    assert made.kinds == {"BTCUSDT": "trade"}
 
 
 def test_ids_of_another_sequence_after_a_restart_begin_it_at_once() -> None:
