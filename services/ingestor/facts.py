@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from services.ingestor.binance import IdKind
-from shared.bus.tick_writer import Loss
 from shared.messages import Event, Tick
 
 
@@ -61,16 +60,16 @@ def late(ticks: Sequence[Tick]) -> Event:
     )
 
 
-def lost(loss: Loss) -> Event:
-    """Redis has lost ticks for good."""
-    after = loss.after
+def lost(symbol: str, after: tuple[int, int] | None, until: tuple[int, int]) -> Event:
+    """Redis has lost ticks for good: those after `after` up to `until`, each a time in ms and a trade id."""
+    until_ms, until_id = until
     return Event(
         "gap",
-        loss.until.ms,
+        until_ms,
         "Redis has lost these ticks, which were there before, and they are too old to be written again",
-        loss.symbol,
-        first_id=None if after is None else after.trade_id + 1,
-        last_id=loss.until.trade_id,
-        from_ms=None if after is None else after.ms,
-        to_ms=loss.until.ms,
+        symbol,
+        first_id=None if after is None else after[1] + 1,
+        last_id=until_id,
+        from_ms=None if after is None else after[0],
+        to_ms=until_ms,
     )

@@ -170,7 +170,7 @@ class Intake:
                 self._log.warning(
                     "Redis has lost ticks", symbol=loss.symbol, until_ms=loss.until.ms, until_id=loss.until.trade_id
                 )
-                self.declare(facts.lost(loss))
+                self.declare(facts.lost(loss.symbol, loss.after, loss.until))
             if self._rejected and now - rejected_at >= _REJECTED_S:
                 rejected_at = now
                 for reason, count in self._rejected.items():
