@@ -112,6 +112,8 @@ class Intake:
         self._late.inc(admitted.late)
         for reason, count in admitted.rejected.items():
             self.reject(reason, count)
+        if admitted.events:
+            self.standing.note(self._door.kinds)  # one of them may be that the ids are of another stream
         for event in admitted.events:
             if event.kind == "gap":
                 self._gaps.inc()

@@ -1,6 +1,7 @@
 """What the ingestor says of itself in Redis: its source, the followed symbols and its own rows; said again whenever lost."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -102,6 +103,9 @@ class Standing:
                 except Unavailable:
                     reconnects = -2  # as soon as Redis answers
             await pause(stop, _TURN_S)
+        if self._new:
+            with contextlib.suppress(Unavailable):
+                await self.restore()
 
 
 def _kinds(text: str) -> dict[str, IdKind]:

@@ -253,6 +253,31 @@ async def test_killed_while_live_it_joins_again(client: "redis.Redis[str]", inge
     assert events(client, "gap", "late") == []
 
 
+async def test_a_change_to_the_ids_of_another_stream_declares_no_false_number(
+    client: "redis.Redis[str]", ingestors: Ingestors
+) -> None:
+    async with MockExchange(made_up_trades(SYMBOLS, 60), aggregated=None) as exchange:
+        ingestor = ingestors.live(exchange, binance_stream="trade")
+        await exchange.wait_subscribed(2)
+        await exchange.play(count=40)
+        await wait_until(lambda: "ETHUSDT" in json.loads(client.hget("ingestor", "id_kinds") or "{}"), 10, "the kind is kept")
+        assert ingestor.stop() == 0
+        await wait_until(lambda: not exchange.clients, 10, "the old connection has gone")
+        # The newest id of the other stream is billions away.
+        client.xadd("ticks:BTCUSDT", {"price": "1", "size": "1"}, id="1700000000039-9000000000")
+        before = written(client)
+        again = ingestors.live(exchange, binance_stream="aggTrade")
+        await exchange.wait_subscribed(2)
+        await exchange.play()
+        await wait_until(lambda: written(client) > before, 10, "it goes on")
+        found = await wait_until(
+            lambda: len(gaps := events(client, "gap")) == 2 and gaps, 10, "both symbols' changes are declared"
+        )
+        assert again.stop() == 0
+    assert all("aggTrade stream" in gap["reason"] and "affected" not in gap and "first_id" not in gap for gap in found)
+    assert json.loads(client.hget("ingestor", "id_kinds") or "") == dict.fromkeys(SYMBOLS, "aggTrade")
+
+
 # -- auto --------------------------------------------------------------------------------------------------------------------
 
 
@@ -282,7 +307,7 @@ async def test_auto_falls_back_to_the_replay_and_says_why(client: "redis.Redis[s
             reason = "503"
         elif fault == "no such host":
             urls = {"binance_rest_url": "http://fapi.binance.invalid"}
-            reason = "fapi.binance.invalid: "
+            reason = "fapi.binance.invalid cannot be reached"
         else:
             urls = {"binance_ws_url": exchange.ws_url.removesuffix("/market")}
             reason = "within 10 s"
