@@ -25,6 +25,7 @@ class Standing:
         self._bus = bus
         self._source: SourceRecord | None = None
         self._rows: dict[str, str] = {}
+        self._written: set[str] = set()
         self._symbols: set[str] | None = None
         self._new = False
         self.kinds: dict[str, IdKind] = {}
@@ -48,6 +49,7 @@ class Standing:
         followed = await self._bus.symbols() if before.get("configured") == configured else []
         self._rows = {"configured": configured}
         await self._bus.set_row(_TABLE, "configured", configured)
+        self._written.add("configured")
         return followed
 
     async def symbols(self) -> list[str]:
@@ -86,8 +88,9 @@ class Standing:
         table = await self._bus.table(_TABLE)
         for row, text in rows.items():
             if table.get(row) != text:
-                lost = lost or row in table
+                lost = lost or (row in self._written and row not in table)  # a text that differs is older, or ours has grown
                 await self._bus.set_row(_TABLE, row, text)
+                self._written.add(row)
         return lost
 
     async def run(self, writer: TickWriter, log: Log, stop: asyncio.Event) -> None:

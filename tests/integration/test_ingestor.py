@@ -615,3 +615,9 @@ async def test_trimming_keeps_the_retention_and_what_the_sampler_has_still_to_re
         # Redis drops whole nodes of a hundred entries.
         assert newest - hour_ms - 100 * 3_600 <= oldest <= newest - hour_ms
     assert 100 <= int(client.xrange("ticks:UNREADUSDT", count=1)[0][0].partition("-")[2]) <= 200
+
+
+def test_a_first_start_says_nothing_of_lost_things(client: "redis.Redis[str]", ingestors: Ingestors) -> None:
+    ingestor = ingestors.start(source="simulator", simulator_symbols=20, simulator_rate=50)
+    wait_until_sync(lambda: len(client.hget("simulator:ingestor", "id_kinds") or "") > 200, 20, "the kinds of all symbols")
+    assert "written again" not in ingestor.log.read_text()
