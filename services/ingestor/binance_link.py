@@ -5,12 +5,14 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from services.ingestor.binance import IdKind, Print, Reply, parse, stream_name
+from services.ingestor.binance_rest import unreachable
 from services.ingestor.intake import Intake
 from shared.errors import BadInput
 from shared.log import Log
@@ -108,7 +110,7 @@ class Link:
                         await self._send("SUBSCRIBE", missed)
                     reason = await self._receive(socket, silence_s, stop)
             except (WebSocketException, OSError, TimeoutError) as error:
-                reason = str(error) or type(error).__name__
+                reason = unreachable(urlsplit(self._base_url).netloc, error)
             finally:
                 self._socket = None
             failures = 0 if self._trade_at else failures + 1
