@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 import redis
 
@@ -23,6 +24,12 @@ from tests.redis_servers import IMAGE, OwnRedis, answers, free_port
 from tests.waiting import wait_until, wait_until_sync
 
 __all__ = ["free_port", "wait_until", "wait_until_sync"]
+
+# A busy machine is no failure: how long an example takes says nothing here.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("suite")
 
 _REQUIRED = {name.strip() for name in os.environ.get("PAIRSTREAM_REQUIRE", "").split(",") if name.strip()}
 _WANTED_REDIS = os.environ.get("PAIRSTREAM_TEST_REDIS", "auto")
