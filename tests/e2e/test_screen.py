@@ -367,6 +367,7 @@ def test_downloads(tab: Tab, stack: ScreenStack, tmp_path: Path) -> None:
     assert len(saved("ETHUSDT ticks")) >= stored
 
 
+@pytest.mark.long
 def test_two_pages_do_not_mix_and_share_one_subscription(tabs: Callable[..., Tab], stack: ScreenStack) -> None:
     wait_until_sync(lambda: stack.metric("ui_sessions") == 0, 60, "pages of other tests are gone")
     first, second, third = (tabs().open(query) for query in (f"?pair={PAIR}", f"?pair={OTHER_PAIR}", f"?pair={PAIR}"))
@@ -427,6 +428,7 @@ def test_long_symbols_are_neither_cut_nor_on_one_another(tabs: Callable[..., Tab
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.long
 def test_a_symbol_that_is_not_followed_is_said(tab: Tab) -> None:
     page = tab.open("?pair=ADAUSDT~BTCUSDT")
     expect(page.locator("#note")).to_have_text(
@@ -487,6 +489,7 @@ def test_frozen_server_shows_by_itself(tab: Tab, stack: ScreenStack) -> None:
     expect(page.locator("#banner")).to_be_hidden(timeout=LONG_MS)
 
 
+@pytest.mark.long
 def test_restarted_server_gets_its_pages_back(tabs: Callable[..., Tab], stack: ScreenStack) -> None:
     tab = tabs()
     page = tab.open(f"?pair={OTHER_PAIR}&interval=1s&window=90")

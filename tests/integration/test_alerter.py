@@ -296,6 +296,7 @@ def test_waits_for_the_source_and_says_so(redis_url: str, alerter: ServiceProces
     assert (answer.status_code, answer.json()["detail"]) == (503, "the ingestor has not said yet what it runs on")
 
 
+@pytest.mark.long
 def test_rules_that_redis_lost_come_back_but_not_those_deleted_over_http(
     client: Client, redis_url: str, tmp_path: Path, alerter: ServiceProcess
 ) -> None:

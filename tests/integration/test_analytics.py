@@ -169,6 +169,7 @@ def test_pairs_over_http(client: Client, analytics: ServiceProcess, bars: Bars) 
     assert client.xlen(f"pairs:1s:{PAIR}") == len(bars["ETHUSDT"])
 
 
+@pytest.mark.long
 def test_an_unwanted_variant_is_dropped_and_the_configured_pair_comes_back(
     client: Client, analytics: ServiceProcess, bars: Bars
 ) -> None:
@@ -324,6 +325,7 @@ def test_entries_that_are_no_messages_are_left_out(client: Client, analytics: Se
         assert len(list(csv.reader(io.StringIO(analytics.get(f"/export/{path}").text, newline="")))) == count + 1, path
 
 
+@pytest.mark.long
 def test_it_says_once_that_a_leg_is_not_followed(client: Client, redis_url: str, tmp_path: Path) -> None:
     client.sadd("symbols", "BTCUSDT", "ETHUSDT")
     process = ServiceProcess("analytics", tmp_path, redis_url=redis_url, pairs=f"SOLUSDT~BTCUSDT,{PAIR}")

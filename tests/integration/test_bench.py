@@ -49,6 +49,7 @@ def test_the_figures_are_plain_text_in_a_pipe(results: Results) -> None:
         assert words in file.getvalue()
 
 
+@pytest.mark.long
 def test_a_loss_does_not_go_unseen(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         chain = Chain(processes, 4, 2)

@@ -294,7 +294,7 @@ async def test_auto_takes_binance_when_trades_arrive(client: "redis.Redis[str]",
     assert client.hget("pairstream:source", "namespace") == ""
 
 
-@pytest.mark.parametrize("fault", ["HTTP 451", "refused", "no such host", "old path"])
+@pytest.mark.parametrize("fault", ["HTTP 451", "refused", "no such host", pytest.param("old path", marks=pytest.mark.long)])
 async def test_auto_falls_back_to_the_replay_and_says_why(client: "redis.Redis[str]", ingestors: Ingestors, fault: str) -> None:
     async with MockExchange(made_up_trades(SYMBOLS, 50)) as exchange:
         urls: dict[str, str | int] = {}
@@ -351,6 +351,7 @@ def test_replay_as_fast_as_possible(client: "redis.Redis[str]", ingestors: Inges
     }
 
 
+@pytest.mark.long
 def test_replay_killed_in_the_middle_of_its_passes(client: "redis.Redis[str]", ingestors: Ingestors) -> None:
     settings = {"source": "replay", "replay_speed": 300, "window": 10, "replay_loop": 1}
     ingestor = ingestors.start(**settings)
